@@ -1,0 +1,231 @@
+"""Ports: what rooms promise one another. Rooms implement them, `house.py` wires them.
+
+History, Plant, Live, Board, Desk and Elements are what the console stands on, so an outside console could too.
+All are safe to call from any thread; none needs an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from .app import Caller
+from .asset import Asset, AssetType
+from .errors import ConfigError
+from .health import Health
+from .link import Batch
+from .samples import Samples
+from .tag import Tag
+
+Stop = Callable[[], None]
+Format = Literal["parquet", "csv", "arrow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Buckets:
+    """Aggregates of one tag in equal buckets; empty buckets are left out.
+
+    start: int64 ns, begin of each bucket. count: int64, good samples in it. low, high, mean,
+    first, last, total: float64 over the good samples. duration_ns: width of every bucket.
+    """
+
+    duration_ns: int
+    start: np.ndarray
+    count: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    total: np.ndarray
+
+
+class History(Protocol):
+    """What happened. Times are ns UTC, intervals [start, end), tags numbered by the hub."""
+
+    def append(self, batches: Sequence[Batch]) -> list[bool]:
+        """All in one durable transaction, with their sequences. For each: True, it is in history
+        now or was before; False, it does not follow what is there: nothing of it was taken."""
+
+    def spans(self, log: str) -> list[tuple[int, int]]:
+        """The closed, disjoint intervals of sequences of a log that are in history."""
+
+    def latest(self, tags: np.ndarray) -> list[Samples]:
+        """The newest sample of each of `tags` that has one: numbers, then texts."""
+
+    def read(self, tag: int, start: int, end: int, limit: int | None = None) -> Samples:
+        """In order of time, at most `limit` of them."""
+
+    def window(self, tag: int, start: int, end: int, points: int) -> Samples:
+        """At most `points` samples that look like all: first, lowest, highest, last of each
+        bucket are kept, so no spike is lost."""
+
+    def aggregate(self, tag: int, start: int, end: int, bucket_ns: int) -> Buckets: ...
+
+    def export(self, path: Path, tags: Sequence[int], start: int, end: int, format: Format) -> int:
+        """Write a file; the number of samples in it."""
+
+    def retain(self, before: int) -> int:
+        """Forget what is older than `before`; the number of segments dropped."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Samples held, bytes on disk, segments, commit times … for the console and /metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagPage:
+    """Tags found, in order of name; `cursor` asks for the next ones, empty at the end."""
+
+    tags: tuple[Tag, ...]
+    total: int
+    cursor: str = ""
+
+
+class Plant(Protocol):
+    """What exists: assets, their types, and the tag table of this node."""
+
+    def tags(
+        self, search: str = "", limit: int = 100, cursor: str = "", under: str = ""
+    ) -> TagPage:
+        """By part of name or title, Chinese or English, every word of `search` somewhere;
+        `under`: only below this asset path."""
+
+    def tag(self, name: str) -> Tag:
+        """By name (`asset/property`) or number as text. Raises Invalid("tag", …) with the nearest."""
+
+    def by_id(self, id: int) -> Tag | None: ...
+
+    def all_tags(self) -> Sequence[Tag]: ...
+
+    def ids(self, asset_type: str, property: str) -> np.ndarray:
+        """int32: tags of this property of every asset of this type."""
+
+    def assets(self, under: str = "") -> Sequence[Asset]: ...
+
+    def asset(self, path: str) -> Asset | None: ...
+
+    def types(self) -> Mapping[str, AssetType]: ...
+
+    def version(self) -> int:
+        """Grows with every change of tags or assets."""
+
+
+class Live(Protocol):
+    """Committed samples as they come."""
+
+    def watch(self, tell: Callable[[Samples], None]) -> Stop:
+        """`tell` must be quick; it is called on the hub's commit thread."""
+
+
+class Board(Protocol):
+    """How everything fares."""
+
+    def healths(self, kind: str = "") -> list[Health]: ...
+
+    def put(self, health: Health) -> None:
+        """Replaces what was known of (kind, name). A change of state is logged once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What became of a write at the device."""
+
+    done: bool
+    why: str = ""
+    value: float | str | None = None  # read back
+
+
+class Actuators(Protocol):
+    """Carries a decided write to the edge that has the tag, and its answer back."""
+
+    def write(self, tag: int, value: float | str, deadline: int) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementRow:
+    """One of the 25 elements, with the newest evidence of each claim made for it."""
+
+    id: str
+    wing: Literal["network", "platform", "security"]
+    title: str  # 中文 English
+    asks: str  # 中文 English
+    proofs: tuple[Proof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Evidence as it was recorded: when (ns UTC), by which app or part, what, with which figures."""
+
+    time: int
+    by: str
+    claim: str
+    figures: Mapping[str, str | int | float | bool]
+    page: str = ""
+    count: int = 1
+
+
+class Elements(Protocol):
+    def elements(self) -> list[ElementRow]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    time: int
+    caller: str
+    verb: str
+    permission: str
+    outcome: str
+    reason: str
+
+
+class Audit(Protocol):
+    def records(
+        self, limit: int = 200, search: str = "", before: int | None = None
+    ) -> list[AuditRow]: ...
+
+
+class Desk(Protocol):
+    """The configuration: read, checked without effect, replaced."""
+
+    def text(self) -> str: ...
+
+    def path(self) -> Path: ...
+
+    def check(self, text: str) -> list[ConfigError]:
+        """Everything wrong with it, in order of the lines; empty when it would start."""
+
+    def changes(self, text: str) -> list[str]:
+        """What would start, stop or change, one line each (中文 English)."""
+
+    def replace(self, text: str, caller: Caller, reason: str) -> list[str]:
+        """Check, write the file (the old one is kept beside it), apply. Raises ConfigError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppCard:
+    """An installed app: what it is, what it may do, how it fares."""
+
+    name: str
+    title: str
+    summary: str
+    serves: tuple[str, ...]
+    settings: Mapping[str, str | int | float | bool]
+    listens: tuple[str, ...]
+    permissions: tuple[str, ...]
+    health: Health
+
+
+class Apps(Protocol):
+    def cards(self) -> list[AppCard]: ...
+
+
+class Faults(Protocol):
+    """Switches of the demo plant; absent when there is none."""
+
+    def faults(self) -> list[Mapping[str, str | float | bool]]: ...
+
+    def switch(self, name: str, on: bool) -> None: ...

@@ -1,0 +1,182 @@
+"""What every business app must survive, told along a story: a list of steps that works.
+
+The checks speak to a bench (a platform in memory), never to the kernel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..app import App
+from ..errors import Denied, Invalid
+from ..samples import Samples
+from ..view import Form, View, in_language, plain, walk
+
+
+@dataclass(frozen=True)
+class Do:
+    command: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Feed:
+    asset: str
+    property: str
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class Work:
+    """Run the queued jobs."""
+
+
+Step = Do | Feed | Work
+
+
+class Fault(Exception):
+    """The accident that the bench arranges."""
+
+
+class Bench(Protocol):
+    app: str
+    apps: Sequence[App]
+
+    def __init__(self, app: App) -> None: ...
+    def do(self, name: str, _key: str = "", **arguments: Any) -> Any: ...
+    def ask(self, name: str, **arguments: Any) -> Any: ...
+    def see(self, name: str, **arguments: Any) -> View: ...
+    def feed(self, asset: str, property: str, samples: Samples) -> None: ...
+    def work(self) -> None: ...
+    def broken(self) -> AbstractContextManager[None]: ...  # raise Fault after the first write
+    def as_other(self, **change: Any) -> Bench: ...
+    def dump(self, *but: str) -> Mapping[str, list]: ...
+    def verbs(self) -> list: ...
+
+
+AUDIT, RECEIPT = "ledger_audit_record", "ledger_receipt"
+
+
+def play(bench: Bench, story: tuple[Step, ...], cut: int = 0) -> Bench:
+    for step in story:
+        match step:
+            case Do(command, arguments):
+                bench.do(command, **arguments)
+            case Feed(asset, property, samples):
+                place = np.arange(len(samples))
+                for at in range(0, len(samples), size := cut or max(len(samples), 1)):
+                    bench.feed(asset, property, samples.where((place >= at) & (place < at + size)))
+            case Work():
+                bench.work()
+    return bench
+
+
+def check_business(kind: type[App], bench: type[Bench], story: tuple[Step, ...]) -> None:
+    def new(steps: tuple[Step, ...]) -> Bench:
+        return play(bench(kind()), steps)
+
+    check_declaration(kind, bench(kind()), story)
+    told = new(story).dump()
+    own = {table.__tablename__ for table in kind.tables}
+    others = {
+        name for name, rows in told.items() if rows and not name.startswith(("ledger_", "jobs_"))
+    } - own
+    assert not others, f"an app writes only the tables it names: {others}"
+    assert new(story).dump() == told, (
+        "the same story gives the same rows: time and chance are arguments"
+    )
+    assert play(bench(kind()), story, cut=3).dump() == told, "how the stream is cut must not matter"
+    for n, step in enumerate(story):
+        if isinstance(step, Do):
+            check_command(partial(new, story[:n]), step)
+    check_questions(kind, new(story))
+    check_organisations(kind, bench, story)
+
+
+def check_declaration(kind: type[App], bench: Bench, story: tuple[Step, ...]) -> None:
+    verbs = [v for v in bench.verbs() if v.app == bench.app]
+    commands = {v.name for v in verbs if v.kind == "command"}
+    assert commands == {s.command for s in story if isinstance(s, Do)}, (
+        "the story uses every command"
+    )
+    for verb in verbs:
+        where = f"{verb.app}.{verb.name}"
+        assert verb.permission, f"{where} demands a permission"
+        for title in (verb.title, *(a["title"] for a in verb.takes["properties"].values())):
+            assert in_language(title, "zh") != in_language(title, "en"), (
+                f"{where}: '{title}' has both languages"
+            )
+
+
+def check_command(before: Callable[[], Bench], step: Do) -> None:
+    name = step.command
+    bench = before()
+    rows, state = bench.dump(AUDIT), dict(vars(bench.apps[0]))
+    stranger = bench.as_other(permissions=frozenset())
+    assert raises(Denied, stranger, step), f"{name}: a caller without the permission is denied"
+    assert bench.dump(AUDIT) == rows, f"{name}: what was denied changed nothing"
+    with bench.broken():
+        assert raises(Fault, bench, step), f"{name}: writes, and does not hide an error"
+    assert bench.dump(AUDIT) == rows, f"{name}: is atomic, after an error nothing remains"
+    assert vars(bench.apps[0]) == state, f"{name}: keeps its state in records, not in the app"
+    first = bench.do(name, _key="k", **step.arguments)
+    rows = bench.dump(AUDIT)
+    assert bench.do(name, _key="k", **step.arguments) == first, f"{name}: same key, same answer"
+    assert bench.dump(AUDIT) == rows, f"{name}: same key, one effect"
+
+
+def check_questions(kind: type[App], bench: Bench) -> None:
+    rows = bench.dump()
+    verbs = [v for v in bench.verbs() if v.app == bench.app and not v.takes.get("required")]
+    for verb in verbs:
+        if verb.kind == "query":
+            assert bench.ask(verb.name) == bench.ask(verb.name), (
+                f"{verb.name}: asked twice, same answer"
+            )
+        elif verb.kind == "page":
+            seen = bench.see(verb.name)
+            assert seen == bench.see(verb.name), f"{verb.name}: a view is a value"
+            json.dumps(plain(seen))
+            commands = {v.name for v in bench.verbs() if v.app == bench.app and v.kind == "command"}
+            assert all(i.command in commands for i in walk(seen) if isinstance(i, Form)), (
+                "forms name commands"
+            )
+    assert bench.dump() == rows, "questions change nothing"
+
+
+def check_organisations(kind: type[App], bench: type[Bench], story: tuple[Step, ...]) -> None:
+    full, empty = play(bench(kind()), story), bench(kind())
+    other = full.as_other(organisation="brook")
+    for verb in full.verbs():
+        if verb.app == full.app and verb.kind != "command" and not verb.takes.get("required"):
+            look = Bench.ask.__name__ if verb.kind == "query" else Bench.see.__name__
+            blank = getattr(empty, look)(verb.name)
+            assert getattr(other, look)(verb.name) == blank, (
+                f"{verb.name}: a neighbour sees nothing"
+            )
+    ours = rows_of(full, "spring")
+    for step in story:
+        try:
+            play(other, (step,))
+        except Invalid:
+            continue  # it may not exist for the neighbour
+    assert rows_of(full, "spring") == ours, "a neighbour changes nothing of ours"
+
+
+def rows_of(bench: Bench, organisation: str) -> dict[str, list]:
+    return {name: [r for r in rows if organisation in r] for name, rows in bench.dump().items()}
+
+
+def raises(kind: type[Exception], bench: Bench, step: Do) -> bool:
+    try:
+        bench.do(step.command, **step.arguments)
+    except kind:
+        return True
+    return False

@@ -1,0 +1,166 @@
+"""Pages are values: a test compares them, HTTP serves them, the console draws them.
+
+Titles are "中文 English": Chinese first, then a space, then English. See `in_language`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeVar, dataclass_transform
+
+Cell = str | int | float | Decimal | datetime | None
+Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True)
+def value(kind: type[Value]) -> type[Value]:
+    return dataclass(frozen=True, slots=True)(kind)
+
+
+@value
+class Markdown:
+    text: str
+
+
+@value
+class Table:
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+
+
+@value
+class Series:
+    name: str
+    x: tuple[float | datetime, ...]
+    y: tuple[float, ...]
+
+
+@value
+class Chart:
+    series: tuple[Series, ...]
+    unit: str = ""
+    kind: str = "line"
+    title: str = ""
+
+
+@value
+class Gauge:
+    value: float
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+    title: str = ""
+
+
+@value
+class Bar:
+    row: str
+    start: datetime
+    end: datetime
+    label: str = ""
+
+
+@value
+class Gantt:
+    bars: tuple[Bar, ...]
+    title: str = ""
+
+
+@value
+class Graph:
+    nodes: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...]
+    title: str = ""
+
+
+@value
+class Place:
+    name: str
+    longitude: float
+    latitude: float
+
+
+@value
+class Map:
+    places: tuple[Place, ...]
+    route: tuple[str, ...] = ()
+    title: str = ""
+
+
+@value
+class Box:
+    name: str
+    at: tuple[float, float, float]
+    size: tuple[float, float, float]
+    colour: str = "#4c78a8"
+
+
+@value
+class Scene:
+    boxes: tuple[Box, ...]
+    title: str = ""
+
+
+@value
+class Form:
+    """The form of a command of this app; what it asks is what the command's method takes."""
+
+    command: str
+    values: tuple[tuple[str, Cell], ...] = ()
+
+
+@value
+class Row:
+    items: tuple[View, ...]
+
+
+@value
+class Column:
+    items: tuple[View, ...]
+
+
+View = Markdown | Table | Chart | Gauge | Gantt | Graph | Map | Scene | Form | Row | Column
+
+
+def row(*items: View) -> Row:
+    return Row(items)
+
+
+def column(*items: View) -> Column:
+    return Column(items)
+
+
+def walk(view: View) -> Iterator[View]:
+    yield view
+    for item in getattr(view, "items", ()):
+        yield from walk(item)
+
+
+def in_language(title: str, language: str) -> str:
+    """`in_language("机器租赁 Machine rental", "en")` is "Machine rental"."""
+    both = re.fullmatch(r"(.*[\u3400-\u9fff）]) +(\S.*)", title)
+    return title if both is None else both[1 if language.startswith("zh") else 2]
+
+
+def plain(value: Any) -> Any:
+    """A JSON tree: what HTTP serves of a view. Money stays exact, as text."""
+    if is_dataclass(value):
+        kind: dict[str, Any] = (
+            {"view": type(value).__name__.lower()} if isinstance(value, View) else {}
+        )
+        return kind | {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [plain(v) for v in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Installs the independent peers of the tests: Debian packages when we are root on Debian, npm
+# packages when npm is there. Anything that cannot be had is named; the tests then skip it, or
+# fail when CI=true.
+cd "$(dirname "$0")/.." || exit 1
+packages=""
+want() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || packages="$packages $2"; }
+want mosquitto mosquitto
+want mosquitto_sub mosquitto-clients
+want mbpoll mbpoll
+want chromium chromium
+want node nodejs
+want npm npm
+want ip iproute2
+[ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
+fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"
+if [ -n "$packages" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "peers: installing$packages"
+    export DEBIAN_FRONTEND=noninteractive
+    mkdir -p .peers
+    { apt-get update && apt-get install -y --no-install-recommends $packages; } > .peers/apt.log 2>&1 \
+      || { echo "peers: apt-get failed:"; tail -5 .peers/apt.log; }
+  else
+    echo "peers: missing$packages (as root: apt-get install$packages)"
+  fi
+fi
+if command -v npm >/dev/null 2>&1; then
+  if ! cmp -s tests/peers.package.json .peers/npm/package.json; then
+    echo "peers: installing npm packages"
+    mkdir -p .peers/npm
+    cp tests/peers.package.json .peers/npm/package.new
+    mv .peers/npm/package.new .peers/npm/package.json
+    (cd .peers/npm && npm install --no-audit --no-fund --loglevel=error > install.log 2>&1) \
+      || { echo "peers: npm failed:"; tail -5 .peers/npm/install.log; rm -f .peers/npm/package.json; }
+  fi
+fi
+exit 0

@@ -15,6 +15,7 @@ class Tag:
 
     id: index into the node's tag table; stable for ever, never given to another tag.
     asset: path by ISA-95, id_shorts joined by "/": `jinan/foundry/melting/furnace-1`.
+    asset_type: id_short of the asset's type: `Furnace`.
     property: id_short of the property in the asset's type: `temperature`.
     address: where the device keeps it, in the words of its driver.
     unit: UCUM code of the samples after scaling. raw_unit: that of the device, if it differs.
@@ -28,6 +29,7 @@ class Tag:
     id: int
     asset: str
     property: str
+    asset_type: str = ""
     device: str = ""
     address: str = ""
     kind: Kind = "number"

@@ -1,0 +1,196 @@
+"""The tag table as a file for people: CSV (UTF-8) or Excel. A broken row is named, the rest is read.
+
+One row is one tag; the columns are those of `sdk.Tag`, in any order, with `type` for its asset type.
+An empty cell means the default.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineError, CalamineWorkbook
+from xlsxwriter import Workbook
+
+from baotu.sdk import ConfigError, Tag
+
+COLUMNS = (
+    "asset", "type", "property", "address", "kind", "unit", "raw_unit", "scale", "offset", "low",
+    "high", "clamp_low", "clamp_high", "deadband", "max_silence_s", "period_s", "expression",
+    "writable", "title",
+)  # fmt: skip
+_FIELD = {"type": "asset_type"}
+_NEEDED = ("asset", "property")
+_KINDS = ("number", "boolean", "text")
+_TRUE, _FALSE = ("true", "1", "yes", "是"), ("false", "0", "no", "否")
+
+
+def read(path: Path, device: str = "") -> tuple[list[Tag], list[ConfigError]]:
+    """Tags (without a number yet: id -1) and what was wrong, by line. Raises ConfigError when
+    the file itself cannot be read or lacks a column."""
+    try:
+        if path.suffix.lower() == ".xlsx":
+            return _rows(_excel(path), path.name, device)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _rows(csv.reader(file), path.name, device)
+    except FileNotFoundError:
+        raise ConfigError(
+            "no such file", str(path), "the path is taken from the folder of the configuration"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8", str(path), "save it as «CSV UTF-8»") from None
+
+
+def write(path: Path, tags: Iterable[Tag]) -> int:
+    """Write tags as CSV or Excel, by the ending; the number of rows."""
+    rows = [[_cell(getattr(tag, _FIELD.get(c, c))) for c in COLUMNS] for tag in tags]
+    if path.suffix.lower() == ".xlsx":
+        with Workbook(path, {"constant_memory": True, "strings_to_numbers": False}) as book:
+            sheet = book.add_worksheet("tags")
+            for place, row in enumerate((COLUMNS, *rows)):
+                sheet.write_row(place, 0, row)
+    else:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *rows])
+    return len(rows)
+
+
+def text(tags: Iterable[Tag]) -> str:
+    """The same as CSV text, for a download."""
+    out = io.StringIO()
+    csv.writer(out).writerows(
+        [COLUMNS, *([_cell(getattr(t, _FIELD.get(c, c))) for c in COLUMNS] for t in tags)]
+    )
+    return out.getvalue()
+
+
+def _excel(path: Path) -> Iterator[list[str]]:
+    try:
+        sheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
+    except CalamineError as error:
+        raise ConfigError(f"not an Excel file: {error}", str(path), "save it as .xlsx") from None
+    return ([str(cell) for cell in row] for row in sheet.iter_rows())
+
+
+def _rows(
+    rows: Iterable[Sequence[str]], name: str, device: str
+) -> tuple[list[Tag], list[ConfigError]]:
+    """A row that fails one conversion is left out and named; a name twice keeps the first."""
+    lines = iter(rows)
+    header = [cell.strip() for cell in next(lines, ())]
+    _check_header(header, name)
+    plan = [
+        (place, _FIELD.get(c, c), _CONVERT[_FIELD.get(c, c)], c) for place, c in enumerate(header)
+    ]
+    tags: list[Tag] = []
+    problems: list[ConfigError] = []
+    seen: dict[tuple[str, str], int] = {}
+    for line, row in enumerate(lines, 2):
+        if not any(row):
+            continue
+        column = ""
+        try:
+            values: dict[str, Any] = {}
+            for place, attribute, to, column in plan:  # noqa: B007 - named in the except
+                if place < len(row) and (cell := row[place].strip()):
+                    values[attribute] = to(cell)
+            column = next((c for c in _NEEDED if c not in values), "")
+            if column:
+                raise ValueError("is empty")
+            key = (values["asset"], values["property"])
+            if key in seen:
+                column = "property"
+                raise ValueError(f"{'/'.join(key)} is already in line {seen[key]}")
+            seen[key] = line
+            tags.append(Tag(id=-1, device=device, **values))
+        except ValueError as error:
+            problems.append(
+                ConfigError(
+                    str(error),
+                    f"{name}:{line}: {column}",
+                    "this row is left out, the rest is loaded",
+                )
+            )
+    return tags, problems
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    if missing := [c for c in _NEEDED if c not in header]:
+        raise ConfigError(
+            f"column {missing[0]!r} is missing",
+            f"{name}:1",
+            f"the first row names columns: {', '.join(COLUMNS)}",
+        )
+    for column in header:
+        if column not in COLUMNS:
+            near = difflib.get_close_matches(column, COLUMNS, 1)
+            raise ConfigError(
+                f"unknown column {column!r}",
+                f"{name}:1",
+                f"did you mean {near[0]}?" if near else f"known: {', '.join(COLUMNS)}",
+            )
+
+
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise ValueError(f"{cell!r} is not a number") from None
+
+
+def _period(cell: str) -> float:
+    if (number := _number(cell)) < 0:
+        raise ValueError(f"{cell!r} is below 0")
+    return number
+
+
+def _truth(cell: str) -> bool:
+    word = cell.lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError(f"{cell!r} is neither true nor false")
+    return word in _TRUE
+
+
+def _kind(cell: str) -> str:
+    if cell not in _KINDS:
+        raise ValueError(f"{cell!r} is not one of {', '.join(_KINDS)}")
+    return cell
+
+
+def _path(cell: str) -> str:
+    if cell.startswith("/") or cell.endswith("/") or "//" in cell:
+        raise ValueError(f"{cell!r} is not a path like jinan/foundry/furnace-1")
+    return cell
+
+
+def _id_short(cell: str) -> str:
+    if "/" in cell:
+        raise ValueError(f"{cell!r} has a /")
+    return cell
+
+
+_BY_TYPE: dict[str, Callable[[str], Any]] = {
+    "float": _number,
+    "float | None": _number,
+    "bool": _truth,
+}
+_CONVERT: dict[str, Callable[[str], Any]] = {f.name: _BY_TYPE.get(str(f.type), str) for f in fields(Tag)} | {
+    "kind": _kind, "asset": _path, "property": _id_short, "period_s": _period, "max_silence_s": _period, "deadband": _period,
+}  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else ""
+    return (
+        f"{value:g}"
+        if isinstance(value, float) and abs(value) < 1e6 and float(f"{value:g}") == value
+        else str(value)
+    )

@@ -1,0 +1,40 @@
+"""How every part fares, in one place. A change of state is logged once, never a state."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from baotu.sdk.health import Health
+
+log = structlog.get_logger("baotu.health")
+
+
+class HealthBoard:
+    """Implements `sdk.ports.Board`."""
+
+    def __init__(self, node: str = "") -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._of: dict[tuple[str, str, str], Health] = {}
+
+    def put(self, health: Health) -> None:
+        with self._lock:
+            key = (health.node or self._node, health.kind, health.name)
+            before = self._of.get(key)
+            self._of[key] = health
+        if before is None or before.state != health.state:
+            tell = log.warning if health.state in ("down", "degraded") else log.info
+            tell(health.state, part=f"{health.kind}/{health.name}", why=health.why or None)
+
+    def drop(self, kind: str, name: str, node: str = "") -> None:
+        with self._lock:
+            self._of.pop((node or self._node, kind, name), None)
+
+    def healths(self, kind: str = "") -> list[Health]:
+        with self._lock:
+            found = list(self._of.values())
+        return sorted(
+            (h for h in found if not kind or h.kind == kind), key=lambda h: (h.kind, h.node, h.name)
+        )

@@ -1,0 +1,103 @@
+"""Finds plugins: wheels by their entry points, private ones as files. Imports none before it must."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from baotu.sdk import App, ConfigError, DriverEntry
+
+DRIVERS, APPS = "baotu.drivers", "baotu.apps"
+
+
+class Registry:
+    """What is installed, by name. `plugins`: a folder of private `*.py` apps, or None."""
+
+    def __init__(self, plugins: Path | None = None) -> None:
+        self._points = {
+            group: {point.name: point for point in entry_points(group=group)}
+            for group in (DRIVERS, APPS)
+        }
+        self._plugins = plugins
+
+    def drivers(self) -> list[str]:
+        return sorted(self._points[DRIVERS])
+
+    def driver(self, name: str) -> DriverEntry:
+        """Raises ConfigError when there is none of that name, or it cannot be loaded."""
+        point = self._points[DRIVERS].get(name)
+        if point is None:
+            raise ConfigError(f"no driver {name!r}", hint=f"installed: {', '.join(self.drivers())}")
+        found = _loaded(point)
+        if not isinstance(found, DriverEntry):
+            raise ConfigError(
+                f"driver {name!r}: {point.value} is not a DriverEntry",
+                hint="export DRIVER = DriverEntry(…)",
+            )
+        return found
+
+    def apps(self) -> dict[str, type[App]]:
+        """All apps, those of wheels first; a name twice is refused."""
+        found: dict[str, type[App]] = {}
+        for kind in self._all_apps():
+            if kind.name() in found:
+                raise ConfigError(
+                    f"two apps are called {kind.name()!r}", hint="rename one of the classes"
+                )
+            found[kind.name()] = kind
+        return found
+
+    def _all_apps(self) -> Iterator[type[App]]:
+        for point in self._points[APPS].values():
+            kind = _loaded(point)
+            if not (isinstance(kind, type) and issubclass(kind, App)):
+                raise ConfigError(f"app {point.name!r}: {point.value} is not an App")
+            yield kind
+        for path in sorted(self._plugins.glob("*.py")) if self._plugins else ():
+            yield from apps_of(load_file(path))
+
+
+def load_file(path: Path) -> ModuleType:
+    """A private plugin: one Python file. Raises ConfigError with the author's line."""
+    name = f"baotu_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and job workers look their module up by name
+    try:
+        spec.loader.exec_module(module)
+    except FileNotFoundError:
+        del sys.modules[name]
+        raise ConfigError(f"{path} does not exist", hint="give the path of a Python file") from None
+    except Exception as error:
+        del sys.modules[name]
+        frame = error.__traceback__
+        while frame is not None and frame.tb_next is not None:
+            frame = frame.tb_next
+        line = getattr(error, "lineno", None) or (frame.tb_lineno if frame else 0)
+        raise ConfigError(f"{type(error).__name__}: {error}", f"{path}:{line}") from error
+    return module
+
+
+def apps_of(module: ModuleType) -> list[type[App]]:
+    """The apps that a module itself defines."""
+    return [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, App) and kind.__module__ == module.__name__
+    ]
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:
+        raise ConfigError(
+            f"plugin {point.name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {error}",
+            hint="reinstall its package, or remove it",
+        ) from error

@@ -1,1 +1,1 @@
-
+"""Industrial apps in three wings: network, manufacturing, security. Each sees the SDK alone."""

@@ -1,1 +1,1 @@
-
+"""Apps of the manufacturing wing."""

@@ -1,1 +1,1 @@
-
+"""Apps of the security wing."""

@@ -1,0 +1,162 @@
+"""The configuration file: its tables, one frozen class each. What is not here is an error there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from baotu.sdk import ConfigError, setting
+
+Role = Literal["all", "edge", "hub"]
+
+
+def address(text: str) -> tuple[str, int]:
+    """`[::1]:8080` or `name:8080` as (host, port). Raises ConfigError."""
+    host, colon, port = text.rpartition(":")
+    if (
+        not colon
+        or not port.isdigit()
+        or not 0 <= int(port) <= 65535
+        or not host
+        or (":" in host) != host.startswith("[")
+    ):
+        raise ConfigError(f"{text!r} is not an address", hint='write "[::1]:8080" or "name:8080"')
+    return host.strip("[]"), int(port)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings:
+    name: str = setting("baotu", title="节点名称 Name of this node")
+    role: Role = setting("all", title="角色 Role", choices=("all", "edge", "hub"))
+    organisation: str = setting("plant", title="所属组织 Organisation that owns assets and data")
+    title: str = setting("趵突 Baotu", title="控制台标题 Title on the console")
+    data: Path = setting(Path("data"), title="数据文件夹 Folder for everything that is kept")
+    plugins: Path | None = setting(
+        None, title="私有应用文件夹 Folder of private apps (*.py)", example="plugins"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsoleSettings:
+    listen: str = setting("[::1]:8080", title="监听地址 Address of console and API")
+    key_values: tuple[str, ...] = setting((), title="总览位号 Tags on the overview")
+    shift_h: float = setting(8.0, title="班次小时 Hours of a shift", unit="h", low=1, high=24)
+
+    def __post_init__(self) -> None:
+        address(self.listen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistorySettings:
+    memory_mb: int = setting(96, title="内存上限 Memory limit of the store", unit="MB", low=64)
+    seal_rows: int = setting(
+        4_000_000, title="封存行数 Rows after which a hot table is sealed", low=10_000
+    )
+    keep_days: int = setting(
+        0, title="原始数据保留天数，0 为永久 Days raw samples are kept, 0 for ever", low=0
+    )
+    keep_rollup_days: int = setting(
+        0, title="汇总保留天数 Days rollups are kept, 0 for ever", low=0
+    )
+    lateness_s: float = setting(
+        2.0, title="窗口等待迟到数据 How long windows wait for late data", unit="s", low=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FabricSettings:
+    hub: str = setting("hub", title="中心名称 Name of the hub this edge reports to")
+    listen: tuple[str, ...] = setting(
+        (), title="监听端点 Endpoints to listen on, e.g. tcp/[::1]:7447"
+    )
+    connect: tuple[str, ...] = setting((), title="连接端点 Endpoints to connect to")
+    log_mb: int = setting(
+        4096, title="断点续传日志上限 Largest size of the store-and-forward log", unit="MB", low=16
+    )
+    when_full: str = setting(
+        "drop_oldest", title="日志满时 When the log is full", choices=("drop_oldest", "refuse")
+    )
+    ca: Path | None = setting(None, title="CA 证书 CA certificate for TLS", example="ca.pem")
+    certificate: Path | None = setting(
+        None, title="节点证书 Certificate of this node", example="node.pem"
+    )
+    key: Path | None = setting(None, title="节点私钥 Private key of this node", example="node.key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeSettings:
+    status: str = setting(
+        "[::1]:8090", title="本地状态页地址，空为关闭 Local status page, empty for none"
+    )
+    linger_ms: int = setting(
+        50, title="成帧等待 How long samples wait to share a frame", unit="ms", low=1, high=1000
+    )
+
+    def __post_init__(self) -> None:
+        if self.status:
+            address(self.status)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSettings:
+    workers: int = setting(1, title="并行计算任务数 Jobs at the same time", low=1, high=64)
+    memory_mb: int = setting(2048, title="单任务内存 Memory of a job", unit="MB", low=64)
+    limit_s: float = setting(3600.0, title="单任务时限 Time of a job", unit="s", low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings:
+    """What every device has, whatever its driver; the driver's own keys stand beside these."""
+
+    name: str = setting(title="设备名称，唯一 Name, unique", example="press-3")
+    driver: str = setting(title="驱动 Driver", example="modbus")
+    tags: str = setting("", title="位号文件 Tag file, CSV or Excel", example="tags/press-3.csv")
+    period_s: float = setting(
+        1.0, title="默认周期 Period of tags that give none", unit="s", low=0.01
+    )
+    asset: str = setting(
+        "", title="位号默认资产 Asset of tags that give none", example="site/area/press-3"
+    )
+    asset_type: str = setting("", title="该资产类型 Its type", example="Motor")
+    discover: bool = setting(False, title="自动发现位号 Take what the device announces as tags")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """What every server (bridge outwards) has, whatever its protocol."""
+
+    name: str = setting(title="服务名称，唯一 Name, unique", example="opcua-out")
+    driver: str = setting(title="驱动 Driver", example="opcua")
+    under: tuple[str, ...] = setting(
+        (), title="只发布这些资产之下 Offer only what lies below these assets"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppsSettings:
+    off: tuple[str, ...] = setting((), title="停用的应用 Apps that are switched off")
+
+
+SECTIONS: dict[str, type] = {
+    "node": NodeSettings,
+    "console": ConsoleSettings,
+    "history": HistorySettings,
+    "fabric": FabricSettings,
+    "edge": EdgeSettings,
+    "jobs": JobSettings,
+    "apps": AppsSettings,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basics:
+    """One object of each section."""
+
+    node: NodeSettings = field(default_factory=NodeSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
+    fabric: FabricSettings = field(default_factory=FabricSettings)
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
+    jobs: JobSettings = field(default_factory=JobSettings)
+    apps: AppsSettings = field(default_factory=AppsSettings)

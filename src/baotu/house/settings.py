@@ -119,7 +119,6 @@ class DeviceSettings:
         "", title="位号默认资产 Asset of tags that give none", example="site/area/press-3"
     )
     asset_type: str = setting("", title="该资产类型 Its type", example="Motor")
-    discover: bool = setting(False, title="自动发现位号 Take what the device announces as tags")
 
 
 @dataclass(frozen=True, kw_only=True)

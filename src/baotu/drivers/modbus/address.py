@@ -1,0 +1,227 @@
+"""Addresses as engineers write them: `holding:100:float32:CDAB`, `40101:float32`, `3/coil:9`.
+
+Tables and their reference digits: MODBUS Application Protocol 1.1b3, 4.3 and 4.4. It never reads
+or writes; what a word means in bytes is in the rows of `TYPES` and `ORDERS`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from baotu.sdk import ConfigError, Tag
+
+HELP = (
+    "[unit/]table:offset[.bit][:type][:order] — holding:100:float32:CDAB, 40101:float32, "
+    "input:7:uint16, coil:3, discrete:9, holding:12.5, holding:200:string16, 3/holding:100"
+)
+REGISTERS = 65_536  # in each table of a unit
+PATTERN = re.compile(
+    r"(?:(?P<unit>\d{1,3})/)?"
+    r"(?:(?P<table>[a-z]+):(?P<offset>\d{1,6})|(?P<reference>\d{5,6}))"
+    r"(?:\.(?P<bit>\d{1,2}))?"
+    r"(?P<words>(?::[\w-]+)*)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """read: its function. bits: one bit for each place instead of a register."""
+
+    name: str
+    read: int
+    bits: bool = False
+    writable: bool = False
+
+
+TABLES = MappingProxyType(
+    {
+        "0": Table(name="coil", read=1, bits=True, writable=True),
+        "1": Table(name="discrete", read=2, bits=True),
+        "3": Table(name="input", read=4),
+        "4": Table(name="holding", read=3, writable=True),
+    }
+)
+_BY_NAME = MappingProxyType({table.name: table for table in TABLES.values()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Type:
+    """dtype: the number in little-endian bytes. size: bytes on the wire. digits: BCD if not 0."""
+
+    name: str
+    dtype: str
+    size: int
+    digits: int = 0
+
+    @property
+    def floats(self) -> bool:
+        return self.dtype[1:2] == "f"
+
+
+TYPES = MappingProxyType(
+    {
+        t.name: t
+        for t in (
+            Type(name="int16", dtype="<i2", size=2),
+            Type(name="uint16", dtype="<u2", size=2),
+            Type(name="int32", dtype="<i4", size=4),
+            Type(name="uint32", dtype="<u4", size=4),
+            Type(name="int64", dtype="<i8", size=8),
+            Type(name="uint64", dtype="<u8", size=8),
+            Type(name="float16", dtype="<f2", size=2),
+            Type(name="float32", dtype="<f4", size=4),
+            Type(name="float64", dtype="<f8", size=8),
+            Type(name="bcd16", dtype="<u2", size=2, digits=4),
+            Type(name="bcd32", dtype="<u4", size=4, digits=8),
+        )
+    }
+)
+BOOL = Type(name="bool", dtype="", size=0)
+STRING = re.compile(r"string(\d{1,3})")
+LONGEST_STRING = 250  # bytes: 125 registers, the most that one read can bring
+ENCODINGS = ("utf-8", "ascii", "latin-1", "gbk", "gb18030")
+# Same order, written for 16 and 64 bits; "AB…" names the bytes of the value, most significant
+# first, in the order in which they stand in the registers.
+SAME_ORDER = MappingProxyType(
+    {
+        "AB": "ABCD", "BA": "BADC", "ABCDEFGH": "ABCD", "GHEFCDAB": "CDAB",
+        "BADCFEHG": "BADC", "HGFEDCBA": "DCBA",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One place of one unit. start: 0-based register or bit. width: registers, or bits, it takes.
+
+    bit: of a register, -1: none. encoding: of texts, "" for numbers. swapped: bytes of a text.
+    """
+
+    unit: int
+    table: Table
+    start: int
+    width: int
+    type: Type
+    order: str = "ABCD"
+    bit: int = -1
+    encoding: str = ""
+    swapped: bool = False
+
+    @property
+    def end(self) -> int:
+        return self.start + self.width
+
+
+def positions(size: int, order: str) -> np.ndarray:
+    """Where in the registers' bytes each byte of a value stands, least significant first.
+
+    >>> positions(4, "CDAB").tolist()
+    [1, 0, 3, 2]
+    """
+    byte = np.arange(size).reshape(-1, 2)  # one row for each register
+    if order in ("CDAB", "DCBA"):
+        byte = byte[::-1]
+    if order in ("BADC", "DCBA"):
+        byte = byte[:, ::-1]
+    return byte.reshape(-1)[::-1].copy()
+
+
+def parse(tag: Tag, unit: int, order: str) -> Address:
+    """The place of a tag; `unit` and `order` where the address names none. Raises ConfigError."""
+    match = PATTERN.fullmatch(tag.address.strip())
+    if match is None:
+        raise wrong(tag, "this is not a Modbus address")
+    table, start = _place(tag, match)
+    if tag.writable and not table.writable:
+        why = f"{table.name} places are read only in Modbus, the tag is writable"
+        raise wrong(tag, why, "writable = false")
+    words = [word for word in match["words"].split(":") if word]
+    unit = int(match["unit"] or unit)
+    common: dict[str, Any] = {"unit": unit, "table": table, "start": start}
+    if unit > 255:
+        raise wrong(tag, f"unit {match['unit']} does not exist; units are 0 to 255")
+    if table.bits or match["bit"]:
+        return _bit(tag, match["bit"], words, common)
+    name = words.pop(0).lower() if words and _is_type(words[0]) else "uint16"
+    if text := STRING.fullmatch(name):
+        address = _text(tag, int(text[1]), words, common)
+    else:
+        address = _number(tag, TYPES[name], words, common, order)
+    if address.end > REGISTERS:
+        raise wrong(tag, f"{name} at register {start} ends beyond register {REGISTERS - 1}")
+    if (tag.kind == "text") != bool(address.encoding):
+        kind = "text" if address.encoding else "number"
+        raise wrong(
+            tag, f'{name} is a {kind}, the tag says kind = "{tag.kind}"', f'kind = "{kind}"'
+        )
+    return address
+
+
+def wrong(tag: Tag, why: str, hint: str = "") -> ConfigError:
+    right = hint or "for example holding:100:float32:CDAB, 40101:int16, coil:3 or holding:12.5"
+    return ConfigError(f"tag {tag.name}: address {tag.address!r}: {why}", hint=f"write {right}")
+
+
+def _place(tag: Tag, match: re.Match[str]) -> tuple[Table, int]:
+    """The table and the 0-based offset, from `holding:0` or from the reference `40001`."""
+    if reference := match["reference"]:
+        table, start = TABLES.get(reference[0]), int(reference[1:]) - 1
+        if table is None:
+            raise wrong(tag, "references begin with 0 (coils), 1 (discrete inputs), 3 or 4")
+    else:
+        table, start = _BY_NAME.get(match["table"].lower()), int(match["offset"])
+        if table is None:
+            raise wrong(tag, f"there is no table {match['table']!r}; use {', '.join(_BY_NAME)}")
+    if not 0 <= start < REGISTERS:
+        raise wrong(tag, "references count from 1 (40001), offsets from 0 to 65535 (holding:0)")
+    return table, start
+
+
+def _is_type(word: str) -> bool:
+    return word.lower() in TYPES or STRING.fullmatch(word.lower()) is not None
+
+
+def _bit(tag: Tag, bit: str | None, words: list[str], common: dict[str, Any]) -> Address:
+    if [word.lower() for word in words] not in ([], ["bool"]):
+        raise wrong(tag, "a bit has no type or order", tag.address.partition(":" + words[0])[0])
+    if tag.kind == "text":
+        raise wrong(tag, 'a bit is no text, the tag says kind = "text"', 'kind = "boolean"')
+    if common["table"].bits and bit:
+        raise wrong(tag, f"a {common['table'].name} is one bit already; bits are of registers")
+    if bit and int(bit) > 15:
+        raise wrong(tag, f"a register has bits 0 to 15, not {bit}")
+    return Address(**common, width=1, type=BOOL, bit=int(bit) if bit else -1)
+
+
+def _text(tag: Tag, size: int, words: list[str], common: dict[str, Any]) -> Address:
+    if not 1 <= size <= LONGEST_STRING:
+        raise wrong(tag, f"a string has 1 to {LONGEST_STRING} bytes", "string16")
+    left = [word.lower() for word in words]
+    swapped = "swap" in left
+    codes = [word for word in left if word != "swap"]
+    if len(codes) > 1 or not set(codes) <= set(ENCODINGS):
+        raise wrong(tag, f"after a string come swap and one of {', '.join(ENCODINGS)}")
+    width = (size + 1) // 2
+    encoding = codes[0] if codes else "utf-8"
+    type = Type(name=f"string{size}", dtype="", size=size)
+    return Address(**common, width=width, type=type, encoding=encoding, swapped=swapped)
+
+
+def _number(tag: Tag, type: Type, words: list[str], common: dict[str, Any], order: str) -> Address:
+    if len(words) > 1:
+        raise wrong(tag, f"too many words after the place: {', '.join(words)}")
+    if words:
+        given = SAME_ORDER.get(words[0].upper(), words[0].upper())
+        if given not in ("ABCD", "CDAB", "BADC", "DCBA"):
+            types = ", ".join(TYPES)
+            raise wrong(tag, f"{words[0]!r} is neither a byte order nor a type ({types}, string16)")
+        order = given
+    elif type.size == 2:
+        order = "ABCD"  # the device's order is about values of two or more registers
+    return Address(**common, width=type.size // 2, type=type, order=order)

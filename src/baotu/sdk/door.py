@@ -41,6 +41,18 @@ class Change:
     facts: tuple = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """An event as it was kept: `position` grows; time is ns UTC; data is plain JSON."""
+
+    position: int
+    time: int
+    organisation: str
+    app: str
+    kind: str
+    data: Mapping[str, Any]
+
+
 class Door(Protocol):
     def verbs(self) -> list[Verb]: ...
 
@@ -53,3 +65,12 @@ class Door(Protocol):
 
     def watch(self, tell: Callable[[Change], None]) -> Callable[[], None]:
         """`tell` hears every committed change, on the kernel's thread; returns the way to stop."""
+
+    def events(self, after: int, limit: int = 1000) -> list[Happening]:
+        """Events after a position, in the order they became true. A reader keeps its own place:
+        what it has not read is still there, after a fall too."""
+
+
+class Policy(Protocol):
+    def decide(self, caller: Caller, action: str, resource: str) -> None:
+        """Raises Denied with the reason. action: a permission; resource: `app.verb` or a tag."""

@@ -6,22 +6,36 @@ Never opens a database and never commits: a store gives the session, the kernel 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, TextClause, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    ForeignKey,
+    TextClause,
+    TypeDecorator,
+    inspect,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     MappedAsDataclass,
-    ORMExecuteState,
     Session,
     declared_attr,
+    make_transient_to_detached,
     mapped_column,
     with_loader_criteria,
 )
-from sqlalchemy.sql import visitors
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql import Select, visitors
 
 from .errors import Conflict, Denied
 
@@ -75,10 +89,7 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
     type_annotation_map: ClassVar = {Decimal: Cents, datetime: Utc}
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
-    organisation: Mapped[str] = mapped_column(
-        index=True, init=False, repr=False,
-        insert_default=lambda context: context.execution_options["organisation"],
-    )  # fmt: skip
+    organisation: Mapped[str] = mapped_column(index=True, init=False, repr=False)
 
     @declared_attr.directive
     def __tablename__(cls) -> str:
@@ -87,18 +98,59 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
 
 
 Row = TypeVar("Row", bound=Table)
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a row of a table is written without the unit of work: columns, converters, defaults."""
+
+    table: str
+    columns: tuple[str, ...]
+    converts: tuple[Convert | None, ...]
+    defaults: tuple[Any, ...]  # ... means: none, so a row without a value goes the long way
+    refers: tuple[tuple[str, str], ...]  # column, table that it refers to
+
+
+@dataclass(slots=True)
+class Known:
+    """What the sessions of one store need not find out twice. Bounded."""
+
+    verdicts: dict[Any, tuple[str, ...]] = field(default_factory=dict)
+    plans: dict[type, Plan | None] = field(default_factory=dict)
+    within: dict[str, Any] = field(default_factory=dict)
+
+    def remember(self, place: dict[Any, Any], key: Any, value: Any) -> Any:
+        if len(place) >= 5000:
+            place.clear()
+        place[key] = value
+        return value
+
+
+class Wire(Protocol):
+    """What a store gives a session: its connection, and the few statements that need no ORM."""
+
+    connection: Connection
+    known: Known
+    read_only: bool
+
+    def insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> int:
+        """Write a row; its id. Raises Conflict naming the column when it must be unique."""
+
+    def has(self, table: str, id: int, organisation: str) -> bool: ...
+
+    def blame(self, error: Exception) -> Conflict | None:
+        """A broken constraint in the caller's words."""
 
 
 class Records(Session):
     """A session that sees one organisation, notes what it touched, and cannot be committed."""
 
-    def __init__(self, bind: Any, organisation: str) -> None:
-        super().__init__(
-            bind.execution_options(organisation=organisation),
-            expire_on_commit=False,
-            join_transaction_mode="create_savepoint",
-        )
-        self.organisation = organisation
+    def __init__(self, wire: Wire, organisation: str) -> None:
+        if not wire.connection.in_transaction():
+            wire.connection.begin()
+        super().__init__(wire.connection, expire_on_commit=False)
+        self._wire, self._known, self.organisation = wire, wire.known, organisation
         self.read: set[str] = set()
         self.written: set[str] = set()
 
@@ -111,11 +163,17 @@ class Records(Session):
         )
 
     bulk_save_objects = bulk_insert_mappings = bulk_update_mappings = merge = connection
+    begin_nested = begin = connection
 
     def put(self, row: Row) -> Row:
         """Add a row and give it its id."""
-        self.add(row)
-        self.flush()
+        plan = self._known.plans.get(type(row), ...)
+        if plan is ...:
+            made = plan_of(type(row), self._wire.connection.dialect)
+            plan = self._known.remember(self._known.plans, type(row), made)
+        if plan is None or not self._straight(plan, row):
+            self.add(row)
+            self.flush()
         return row
 
     def find(self, table: type[Row], id: int) -> Row:
@@ -124,33 +182,158 @@ class Records(Session):
             raise Conflict(table.__name__.lower(), f"{id} does not exist")
         return row
 
-    def note(self, state: ORMExecuteState) -> None:
-        """Before each statement: keep it inside the organisation, remember its tables."""
-        if not state.is_orm_statement:
-            raise Denied("only statements on Table classes: text() and Core see every organisation")
-        if state.is_insert:
-            raise Denied("use records.put(): it stamps the organisation")
-        for part in visitors.iterate(cast(Any, state.statement)):
-            if isinstance(part, TextClause) or (
-                getattr(part, "is_literal", False) and str(part) != "*"
-            ):
-                raise Denied("no text() and no literal_column(): they see every organisation")
-        if state.is_update and "organisation" in moved(state.statement):
-            raise Denied("rows cannot move to another organisation")
-        names = {mapper.class_.__tablename__ for mapper in state.all_mappers}
-        (self.read if state.is_select else self.written).update(names)
-        state.statement = state.statement.options(within(self.organisation))
+    def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return super().execute(self._inside(statement), *arguments, **options)
 
-    def touched(self, *_: Any) -> None:
+    def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return super().scalar(self._inside(statement), *arguments, **options)
+
+    def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return super().scalars(self._inside(statement), *arguments, **options)
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Rows stay in their organisation and refer to nothing outside it."""
+        if new := self.new or self.dirty or self.deleted:
+            self._may_write()
+            self._stamp()
+        try:
+            super().flush(objects)
+        except IntegrityError as error:
+            if new and (conflict := self._wire.blame(error)):
+                raise conflict from error
+            raise
+
+    def _may_write(self) -> None:
+        if self._wire.read_only:
+            raise Denied("a question changes nothing: make it a @command")
+
+    def _straight(self, plan: Plan, row: Row) -> bool:
+        """Write a new row with one plain statement, if nothing else waits to be written."""
+        given = row.__dict__
+        if "id" in given or "organisation" in given or self.new or self.dirty or self.deleted:
+            return False
+        values: list[Any] = [self.organisation]
+        for name, convert, default in zip(
+            plan.columns[1:], plan.converts, plan.defaults, strict=True
+        ):
+            value = given.get(name, default)
+            if value is ...:
+                return False
+            values.append(value if convert is None else convert(value))
+        self._may_write()
+        for name, target in plan.refers:
+            self._refer(name, target, given.get(name))
+        id = self._wire.insert(plan.table, plan.columns, values)
+        for name, default in zip(plan.columns[1:], plan.defaults, strict=True):
+            if name not in given:
+                set_committed_value(row, name, default)
+        set_committed_value(row, "id", id)
+        set_committed_value(row, "organisation", self.organisation)
+        make_transient_to_detached(row)
+        self.add(row)
+        self.written.add(plan.table)
+        return True
+
+    def _refer(self, column: str, target: str, id: int | None) -> None:
+        if id is not None and not self._wire.has(target, id, self.organisation):
+            raise Conflict(column, f"{id} does not exist")
+
+    def _inside(self, statement: Any) -> Any:
+        """The same statement, kept inside the organisation; its tables are remembered."""
+        key = getattr(statement, "_generate_cache_key", lambda: None)()
+        tables = self._known.verdicts.get(key.key) if key else None
+        if tables is None:
+            tables = judged(statement)
+            if key:
+                self._known.remember(self._known.verdicts, key.key, tables)
+        if statement.is_select:
+            self.read.update(tables)
+        else:
+            self._may_write()
+            self.written.update(tables)
+        option = self._known.within.get(self.organisation)
+        if option is None:
+            option = self._known.remember(
+                self._known.within, self.organisation, within(self.organisation)
+            )
+        return statement.options(option)
+
+    def _stamp(self) -> None:
         """Before each flush: rows stay in their organisation and refer to nothing outside it."""
-        for row in (*self.new, *self.dirty, *self.deleted):
+        fresh, leaving = self.new, self.deleted
+        for row in (*fresh, *self.dirty, *leaving):
             if row.__dict__.get("organisation", self.organisation) != self.organisation:
                 raise Denied(f"{type(row).__name__} cannot move to another organisation")
+            if row in fresh:
+                row.organisation = self.organisation
             self.written.add(row.__tablename__)
-            for column in row.__table__.columns if row not in self.deleted else ():
-                target, id = column.info.get("refers"), getattr(row, column.key)
-                if target and id is not None and self.get(target, id) is None:
-                    raise Conflict(column.key, f"{id} does not exist")
+            if row not in leaving:
+                for name, target in references(row.__table__):
+                    if name in row.__dict__:
+                        self._refer(name, target, row.__dict__[name])
+
+
+def references(table: Any) -> tuple[tuple[str, str], ...]:
+    """Columns made with `refers`, and the tables they refer to."""
+    return tuple(
+        (column.key, column.info["refers"].__tablename__)
+        for column in table.columns
+        if "refers" in column.info
+    )
+
+
+def plan_of(kind: type[Table], dialect: Any) -> Plan | None:
+    """None for a class that only the unit of work can write: relations, inheritance, versions."""
+    mapper = inspect(kind)
+    if mapper.relationships or mapper.inherits or mapper.version_id_col is not None:
+        return None
+    columns = [c for c in kind.__table__.columns if c.key not in ("id", "organisation")]
+    if any(column.key != column.name for column in columns):
+        return None
+    return Plan(
+        kind.__tablename__,
+        ("organisation", *(column.name for column in columns)),
+        tuple(column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns),
+        tuple(
+            column.default.arg
+            if column.default is not None and column.default.is_scalar
+            else None
+            if column.nullable and column.default is None
+            else ...
+            for column in columns
+        ),
+        references(kind.__table__),
+    )
+
+
+def judged(statement: Any) -> tuple[str, ...]:
+    """The names of the tables of a statement that keeps inside; Denied says why it does not."""
+    if not is_orm(statement):
+        raise Denied("only statements on Table classes: text() and Core see every organisation")
+    if statement.is_insert:
+        raise Denied("use records.put(): it stamps the organisation")
+    if statement.is_update and "organisation" in moved(statement):
+        raise Denied("rows cannot move to another organisation")
+    names: set[str] = set()
+    for part in visitors.iterate(statement):
+        if isinstance(part, TextClause) or (
+            getattr(part, "is_literal", False) and str(part) != "*"
+        ):
+            raise Denied("no text() and no literal_column(): they see every organisation")
+        plain = isinstance(part, Column) and isinstance(part.table, SqlTable)
+        if (isinstance(part, Select) and not is_orm(part)) or (
+            plain and "parententity" not in part._annotations  # type: ignore[union-attr]
+        ):
+            raise Denied("only columns of Table classes: Core sees every organisation")
+        if isinstance(part, SqlTable):
+            names.add(part.name)
+    return tuple(sorted(names))
+
+
+def is_orm(statement: Any) -> bool:
+    """SQLAlchemy notes it privately; pinned by tests/records."""
+    attributes = getattr(statement, "_propagate_attrs", None) or {}
+    return attributes.get("compile_state_plugin") == "orm"
 
 
 def moved(statement: Any) -> set[str]:

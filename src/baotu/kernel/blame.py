@@ -1,0 +1,82 @@
+"""Errors of apps: whose they are, how they are shown, when an app is stopped instead of the plant."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import baotu
+from baotu.sdk import App
+from baotu.sdk.clock import Clock
+from baotu.sdk.health import Health
+from baotu.sdk.ports import Board
+
+HOUSE = str(Path(baotu.__file__).parent)
+OURS = tuple(f"{HOUSE}/{room}/" for room in ("kernel", "records", "sdk"))
+
+
+class Blame:
+    """Counts the bugs of each app. Safe to call from any thread."""
+
+    def __init__(self, clock: Clock, board: Board | None, limit: int = 5) -> None:
+        self.clock, self.board, self.limit = clock, board, limit
+        self._bugs: dict[str, int] = {}
+        self._stopped: set[str] = set()
+        self._lock = threading.Lock()
+
+    def fine(self, app: str) -> None:
+        """A streaming handler ran well: bugs in a row begin again at zero."""
+        if app in self._bugs:
+            with self._lock:
+                if app not in self._stopped and self._bugs.pop(app, 0):
+                    self._tell(app, "up", "", {})
+
+    def bug(self, app: str, error: Exception, streaming: bool = False) -> bool:
+        """Show it; True when the app is stopped now, after `limit` bugs in a row in streams."""
+        with self._lock:
+            count = self._bugs[app] = self._bugs.get(app, 0) + 1
+            stopped = streaming and count >= self.limit
+            if stopped:
+                self._stopped.add(app)
+            why = f"{type(error).__name__}: {error}"
+            if stopped:
+                why = f"stopped after {count} errors in a row: {why}; mend it and restart"
+            self._tell(
+                app,
+                "down" if stopped else "degraded",
+                why,
+                {"bugs": float(count), "traceback": frames(error)},
+            )
+        return stopped
+
+    def stopped(self, app: str) -> bool:
+        return app in self._stopped
+
+    def begin(self, apps: list[App]) -> None:
+        for app in apps:
+            self._tell(app.name(), "up", "", {})
+
+    def _tell(self, app: str, state: str, why: str, figures: Mapping[str, float | str]) -> None:
+        if self.board is not None:
+            self.board.put(
+                Health(
+                    kind="app",
+                    name=app,
+                    state=state,  # type: ignore[arg-type] # one of two words, just above
+                    since=self.clock.now(),
+                    why=why,
+                    figures=figures,
+                )
+            )
+
+
+def frames(error: BaseException) -> str:
+    """The traceback, cut to the frames of the author: those of the kernel and of libraries go."""
+    every = traceback.extract_tb(error.__traceback__)
+    own = [
+        f for f in every if not f.filename.startswith(OURS) and "site-packages" not in f.filename
+    ]
+    lines = traceback.format_list(own or every[-1:])
+    return "".join((*lines, *traceback.format_exception_only(error)))

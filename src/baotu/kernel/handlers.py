@@ -1,0 +1,85 @@
+"""What the apps offer, read once from their classes; and how a handler is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import isgenerator
+from typing import Any
+
+from baotu.sdk import App, ConfigError, Fact
+from baotu.sdk.app import Mark
+from baotu.sdk.door import Verb
+
+from .schema import Signature
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Handler:
+    """One marked method of one app."""
+
+    app: App
+    function: Callable[..., Any]
+    mark: Mark
+    verb: Verb
+    signature: Signature
+
+    @property
+    def name(self) -> str:
+        return f"{self.verb.app}.{self.verb.name}"
+
+    def takes(self, kind: type) -> bool:
+        return kind in self.signature.given.values()
+
+    def run(
+        self, arguments: Mapping[str, Any], gifts: Mapping[type, Any]
+    ) -> tuple[Any, list[Fact]]:
+        """Its answer and the facts it yielded. gifts: what the kernel gives, by type."""
+        given = {name: gifts[kind] for name, kind in self.signature.given.items()}
+        facts: list[Fact] = []
+        answer = self.function(self.app, **arguments, **given)
+        if isgenerator(answer):
+            answer = _drain(facts, answer)
+        return answer, facts
+
+
+def handlers_of(app: App) -> Iterator[Handler]:
+    for mark, function in app.marked():
+        signature, name = Signature(function), app.name()
+        verb = Verb(
+            app=name,
+            name=function.__name__,
+            kind=mark.kind,
+            title=mark.title or function.__name__.replace("_", " "),
+            summary=(function.__doc__ or "").strip().partition("\n")[0],
+            permission=mark.permission or ("" if mark.kind == "result" else f"{name}.read"),
+            takes=signature.takes(),
+            gives=signature.gives(),
+        )
+        yield Handler(app, function, mark, verb, signature)
+
+
+def all_handlers(apps: Sequence[App]) -> dict[tuple[str, str], Handler]:
+    """Raises ConfigError when two apps have the same name."""
+    names: dict[str, App] = {}
+    for app in apps:
+        if (other := names.setdefault(app.name(), app)) is not app:
+            raise ConfigError(
+                f"two apps are called {app.name()}: {type(app).__module__} and "
+                f"{type(other).__module__}",
+                "apps",
+                "rename one class",
+            )
+    return {(h.verb.app, h.verb.name): h for app in apps for h in handlers_of(app)}
+
+
+def path_of(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _drain(facts: list[Fact], handler: Any) -> Any:
+    while True:
+        try:
+            facts.append(next(handler))
+        except StopIteration as end:
+            return end.value

@@ -28,9 +28,52 @@ class Markdown:
 
 
 @value
+class Action:
+    """A command of this app, offered on every row of a table.
+
+    arguments: which argument of the command gets the value of which column, counted from 0;
+    what else the command takes is asked for in a form.
+    """
+
+    command: str
+    arguments: tuple[tuple[str, int], ...] = ()
+
+
+@value
 class Table:
+    """links: for each row the address that it leads to, without language: `/asset/jinan/…`."""
+
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    links: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+@value
+class Tile:
+    """One figure against its normal range; beyond `low` or `high` it stands out."""
+
+    title: str
+    value: Cell
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    link: str = ""
+
+
+@value
+class Tiles:
+    tiles: tuple[Tile, ...]
+    title: str = ""
+
+
+@value
+class Trend:
+    """History of tags (by name) that follows the present; the console fetches it itself."""
+
+    tags: tuple[str, ...]
+    span: str = "1 h"
     title: str = ""
 
 
@@ -125,7 +168,10 @@ class Column:
     items: tuple[View, ...]
 
 
-View = Markdown | Table | Chart | Gauge | Gantt | Graph | Map | Scene | Form | Row | Column
+View = (
+    Markdown | Table | Tiles | Trend | Chart | Gauge | Gantt | Graph | Map | Scene | Form | Row
+    | Column
+)  # fmt: skip
 
 
 def row(*items: View) -> Row:
@@ -142,10 +188,25 @@ def walk(view: View) -> Iterator[View]:
         yield from walk(item)
 
 
+HAN = "\u3400-\u9fff"
+CHINESE_FIRST = re.compile(rf"(.*[{HAN}）。？！：][^{HAN}]*?) +([A-Z][^{HAN}]*)", re.DOTALL)
+CHINESE_THEN = re.compile(rf"(.*[{HAN}）。？！：]) +([^{HAN}\s][^{HAN}]*)", re.DOTALL)
+ENGLISH_FIRST = re.compile(rf"([^{HAN}]*\S)\s+([{HAN}].*)", re.DOTALL)
+
+
 def in_language(title: str, language: str) -> str:
-    """`in_language("机器租赁 Machine rental", "en")` is "Machine rental"."""
-    both = re.fullmatch(r"(.*[\u3400-\u9fff）]) +(\S.*)", title)
-    return title if both is None else both[1 if language.startswith("zh") else 2]
+    """`in_language("机器租赁 Machine rental", "en")` is "Machine rental".
+
+    The English part begins at the first capital after the last Chinese character, so figures may
+    stand in both: "目标 80 % Target 80 %". English may come first, as in docstrings: "Raises an
+    alarm. 报警。". One language alone is given as it is.
+    """
+    chinese = language.startswith("zh")
+    if both := CHINESE_FIRST.fullmatch(title) or CHINESE_THEN.fullmatch(title):
+        return both[1 if chinese else 2]
+    if both := ENGLISH_FIRST.fullmatch(title):
+        return both[2 if chinese else 1]
+    return title
 
 
 def plain(value: Any) -> Any:

@@ -1,0 +1,190 @@
+"""Routes for how the platform fares: health, devices, apps, jobs, audit, configuration, elements."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from baotu.sdk.door import Verb
+from baotu.sdk.errors import ConfigError
+
+from .. import alarms as told
+from ..problem import NotFound, documented
+from ..rooms import Rooms
+from ..times import iso
+from . import models
+from .rows import element_row, health_row, json
+
+Search = Annotated[str, Query(description="Words to look for")]
+
+
+def routes(api: APIRouter, rooms: Rooms) -> None:
+    _state(api, rooms)
+    _work(api, rooms)
+    _configuration(api, rooms)
+    _faults(api, rooms)
+
+
+def _state(api: APIRouter, rooms: Rooms) -> None:
+    @api.get("/health", response_model=models.Alive, tags=["platform"])
+    def health() -> Response:
+        """Whether this node lives, and how many of its parts are in which state."""
+        parts = Counter(h.state for h in rooms.board.healths())
+        well = not (parts["down"] or parts["degraded"])
+        return json({
+            "status": "up" if well else "degraded", "node": rooms.node, "version": rooms.version,
+            "time": iso(rooms.now()), "tags": rooms.plant.tags(limit=1).total,
+            "parts": dict(parts), "history": dict(rooms.history.figures()),
+        })  # fmt: skip
+
+    @api.get("/devices", response_model=models.Devices, tags=["platform"])
+    def devices(
+        kind: Annotated[str, Query(description="edge, device, server, link …")] = "",
+    ) -> Response:
+        """How edges, devices, servers, links and rooms fare, with their figures."""
+        return json({"healths": [health_row(h) for h in rooms.board.healths(kind)]})
+
+    @api.get("/elements", response_model=models.ElementLines, tags=["platform"])
+    def elements() -> Response:
+        """The 25 elements with the newest evidence of each claim; `proved` is false without any."""
+        return json({"elements": [element_row(row) for row in rooms.elements.elements()]})
+
+    @api.get("/alarms", response_model=models.Alarms, tags=["platform"])
+    def alarms(
+        request: Request,
+        state: Annotated[Literal["open", "history"], Query()] = "open",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
+    ) -> Response:
+        """Alarms, the most urgent first; `history` holds those that have ended too."""
+        caller = rooms.identify(request)
+        rows = told.listed(rooms, caller, state, limit)
+        everyone = rows if state == "open" else told.listed(rooms, caller)
+        note = "" if told.has(rooms.door, told.APP, state) else told.NONE
+        return json({"alarms": rows, "counts": told.counts(everyone), "note": note})
+
+
+def _work(api: APIRouter, rooms: Rooms) -> None:
+    @api.get("/apps", response_model=models.AppRows, tags=["apps"])
+    def apps(request: Request) -> Response:
+        """What is installed, what it may do, how it fares."""
+        caller = rooms.identify(request)
+        pages = [v for v in rooms.door.verbs() if v.kind == "page" and _may(v, caller.permissions)]
+        cards = [
+            {"name": c.name, "title": c.title, "summary": c.summary, "serves": list(c.serves),
+             "settings": dict(c.settings), "listens": list(c.listens),
+             "permissions": list(c.permissions), "health": health_row(c.health),
+             "pages": [{"name": v.name, "title": v.title} for v in pages if v.app == c.name]}
+            for c in rooms.apps.cards()
+        ]  # fmt: skip
+        return json({"apps": cards})
+
+    @api.get("/verbs", response_model=models.VerbRows, tags=["apps"])
+    def verbs(request: Request) -> Response:
+        """Commands, queries and pages that the caller may use."""
+        may = rooms.identify(request).permissions
+        return json({"verbs": [
+            {"app": v.app, "name": v.name, "kind": v.kind, "title": v.title, "summary": v.summary,
+             "permission": v.permission, "takes": dict(v.takes), "gives": dict(v.gives)}
+            for v in rooms.door.verbs() if _may(v, may)
+        ]})  # fmt: skip
+
+    @api.get("/jobs", response_model=models.Jobs, tags=["apps"])
+    def jobs(request: Request) -> Response:
+        """Long computations, as the app `jobs` tells of them."""
+        if not told.has(rooms.door, "jobs", "runs"):
+            return json({"jobs": [], "note": "没有任务应用 No app named `jobs` is installed"})
+        answer = rooms.door.call("jobs", "runs", {}, rooms.identify(request))
+        rows = answer if isinstance(answer, list) else next(iter(answer.values()))
+        return json({"jobs": rows, "note": ""})
+
+    @api.get("/audit", response_model=models.AuditLines, tags=["platform"])
+    def audit(
+        limit: Annotated[int, Query(ge=1, le=5000)] = 200,
+        search: Search = "",
+        before: Annotated[int | None, Query(description="Older than this, ns since 1970")] = None,
+    ) -> Response:
+        """Who asked for what, whether it was allowed, and why: the newest first."""
+        records = rooms.audit.records(limit, search, before)
+        lines = [
+            {"time": iso(r.time), "caller": r.caller, "verb": r.verb, "permission": r.permission,
+             "outcome": r.outcome, "reason": r.reason}
+            for r in records
+        ]  # fmt: skip
+        older = min(r.time for r in records) if len(records) == limit else None
+        return json({"records": lines, "before": older})
+
+
+def _configuration(api: APIRouter, rooms: Rooms) -> None:
+    @api.get("/config", response_model=models.ConfigText, tags=["configuration"])
+    def read() -> Response:
+        """The configuration file as it is."""
+        return json({"path": str(rooms.desk.path()), "text": rooms.desk.text()})
+
+    @api.post("/config", response_model=models.ConfigVerdict, tags=["configuration"])
+    def check(proposal: models.ConfigProposal) -> Response:
+        """A dry run: everything wrong with this text, and what it would change. No effect."""
+        return json(verdict(rooms, proposal.text))
+
+    @api.put(
+        "/config", response_model=models.ConfigVerdict, tags=["configuration"],
+        responses=documented(403, 422),
+    )  # fmt: skip
+    def replace(request: Request, wanted: models.ConfigReplacement) -> Response:
+        """Check, write and apply; the old file is kept beside it, the reason is audited."""
+        caller = rooms.identify(request)
+        return json({
+            "problems": [],
+            "changes": rooms.desk.replace(wanted.text, caller, wanted.reason),
+        })  # fmt: skip
+
+
+def verdict(rooms: Rooms, text: str) -> dict[str, Any]:
+    problems = [fault(error) for error in rooms.desk.check(text)]
+    return {"problems": problems, "changes": [] if problems else rooms.desk.changes(text)}
+
+
+def fault(error: ConfigError) -> dict[str, Any]:
+    line = re.search(r":(\d+)(?::|$)", error.where)
+    return {
+        "line": int(line[1]) if line else None,
+        "where": error.where,
+        "why": error.why,
+        "hint": error.hint,
+    }
+
+
+def _faults(api: APIRouter, rooms: Rooms) -> None:
+    @api.get(
+        "/faults", response_model=models.FaultRows, responses=documented(404), tags=["demo plant"]
+    )
+    def faults() -> Response:
+        """Faults that can be switched on in the demo plant."""
+        return json({"faults": [dict(f) for f in _plant(rooms).faults()]})
+
+    @api.post(
+        "/faults", response_model=models.FaultRows, responses=documented(404, 422),
+        tags=["demo plant"],
+    )  # fmt: skip
+    def switch(request: Request, wanted: models.FaultSwitch) -> Response:
+        """Switch a fault of the demo plant on or off."""
+        rooms.identify(request)
+        plant = _plant(rooms)
+        if wanted.name not in {f["name"] for f in plant.faults()}:
+            names = ", ".join(str(f["name"]) for f in plant.faults())
+            raise NotFound("name", f"there is no fault {wanted.name!r}; there are {names}")
+        plant.switch(wanted.name, wanted.on)
+        return json({"faults": [dict(f) for f in plant.faults()]})
+
+
+def _plant(rooms: Rooms) -> Any:
+    if rooms.faults is None:
+        raise NotFound("faults", "there is no demo plant here; `baotu demo` starts one")
+    return rooms.faults
+
+
+def _may(verb: Verb, permissions: frozenset[str]) -> bool:
+    return not verb.permission or verb.permission in permissions

@@ -1,0 +1,259 @@
+"""What the API answers with, for OpenAPI. Times are ISO 8601 UTC, titles «中文 English»."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+Time = str
+STAMP = {"format": "date-time"}
+
+
+class Columns(BaseModel):
+    """Samples as aligned columns of equal length."""
+
+    tag: list[str] = Field(description="Names, `asset/property`")
+    time: list[str | int] = Field(description="ISO 8601 UTC, or ns or ms since 1970 when asked")
+    value: list[float | str | None] = Field(description="Numbers, texts; null is not a number")
+    quality: list[int] = Field(description="< 64 good, < 128 uncertain, else bad")
+
+
+class BucketColumns(BaseModel):
+    """Aggregates over the good samples of equal buckets; empty buckets are left out."""
+
+    tag: list[str]
+    start: list[str | int] = Field(description="Begin of each bucket")
+    count: list[int]
+    low: list[float | None]
+    high: list[float | None]
+    mean: list[float | None]
+    first: list[float | None]
+    last: list[float | None]
+    total: list[float | None]
+    duration_s: float = Field(description="Width of every bucket")
+
+
+class TagRow(BaseModel):
+    id: int
+    name: str = Field(description="`asset/property`: unique, how other routes call it")
+    asset: str
+    property: str
+    title: str
+    kind: Literal["number", "boolean", "text"]
+    unit: str = Field(description="UCUM code")
+    low: float | None = Field(description="Lower limit of the normal range")
+    high: float | None
+    device: str
+    address: str
+    period_s: float
+    writable: bool
+    expression: str
+    asset_type: str
+
+
+class TagRows(BaseModel):
+    tags: list[TagRow]
+    total: int = Field(description="How many were found in all")
+    cursor: str = Field(description="Asks for the next ones; empty at the end")
+
+
+class AssetRow(BaseModel):
+    path: str
+    title: str
+    type: str
+    level: str
+    parent: str
+    organisation: str
+
+
+class AssetRows(BaseModel):
+    assets: list[AssetRow]
+
+
+class AlarmRow(BaseModel):
+    id: int
+    app: str
+    tag: str
+    asset: str
+    kind: str
+    priority: int = Field(ge=1, le=4, description="1 urgent … 4 low (ISA-18.2)")
+    message: str
+    raised: Time = Field(json_schema_extra=STAMP)
+    cleared: Time | None = None
+    active: bool
+    acknowledged: bool
+    shelved_until: Time | None = None
+    by: str = ""
+
+
+class Alarms(BaseModel):
+    alarms: list[AlarmRow]
+    counts: list[int] = Field(description="Open ones of priority 1, 2, 3, 4; shelved left out")
+    note: str = Field("", description="Why there are none to tell of, when no app tells alarms")
+
+
+class AssetDetail(BaseModel):
+    asset: AssetRow
+    type: dict[str, Any] | None = Field(description="The asset type with its properties")
+    children: list[AssetRow]
+    tags: list[TagRow]
+    alarms: list[AlarmRow]
+
+
+class HealthRow(BaseModel):
+    kind: str
+    name: str
+    state: Literal["up", "starting", "degraded", "down", "off"]
+    since: Time = Field(json_schema_extra=STAMP)
+    why: str
+    node: str
+    figures: dict[str, float | str | None]
+
+
+class Devices(BaseModel):
+    healths: list[HealthRow]
+
+
+class Alive(BaseModel):
+    status: Literal["up", "degraded"]
+    node: str
+    version: str
+    time: Time = Field(json_schema_extra=STAMP)
+    tags: int
+    parts: dict[str, int] = Field(description="How many parts are in each state")
+    history: dict[str, float]
+
+
+class AppRow(BaseModel):
+    name: str
+    title: str
+    summary: str
+    serves: list[str]
+    settings: dict[str, Any]
+    listens: list[str]
+    permissions: list[str]
+    health: HealthRow
+    pages: list[dict[str, str]]
+
+
+class AppRows(BaseModel):
+    apps: list[AppRow]
+
+
+class Jobs(BaseModel):
+    jobs: list[dict[str, Any]]
+    note: str = ""
+
+
+class AuditLine(BaseModel):
+    time: Time = Field(json_schema_extra=STAMP)
+    caller: str
+    verb: str
+    permission: str
+    outcome: str
+    reason: str
+
+
+class AuditLines(BaseModel):
+    records: list[AuditLine]
+    before: int | None = Field(description="Ask with this `before` for older ones; null at the end")
+
+
+class ConfigText(BaseModel):
+    path: str
+    text: str
+
+
+class ConfigProposal(BaseModel):
+    text: str
+
+
+class ConfigReplacement(BaseModel):
+    text: str
+    reason: str = Field(description="Why; the audit keeps it")
+
+
+class ConfigFault(BaseModel):
+    line: int | None
+    where: str
+    why: str
+    hint: str
+
+
+class ConfigVerdict(BaseModel):
+    problems: list[ConfigFault]
+    changes: list[str] = Field(description="What would start, stop or change")
+
+
+class ProofRow(BaseModel):
+    time: Time = Field(json_schema_extra=STAMP)
+    by: str
+    claim: str
+    figures: dict[str, str | int | float | bool]
+    page: str
+    count: int
+
+
+class ElementLine(BaseModel):
+    id: str
+    wing: Literal["network", "platform", "security"]
+    title: str
+    asks: str
+    proved: bool = Field(description="False: there is no evidence, and the row says so")
+    proofs: list[ProofRow]
+
+
+class ElementLines(BaseModel):
+    elements: list[ElementLine]
+
+
+class FaultRows(BaseModel):
+    faults: list[dict[str, Any]]
+
+
+class FaultSwitch(BaseModel):
+    name: str
+    on: bool
+
+
+class VerbRow(BaseModel):
+    app: str
+    name: str
+    kind: Literal["command", "query", "page"]
+    title: str
+    summary: str
+    permission: str
+    takes: dict[str, Any]
+    gives: dict[str, Any]
+
+
+class VerbRows(BaseModel):
+    verbs: list[VerbRow]
+
+
+class Area(BaseModel):
+    path: str
+    title: str
+    level: str
+    assets: int
+    tags: int
+    bad: int = Field(description="Tags whose newest sample is bad")
+    alarms: list[int] = Field(description="Open alarms of priority 1 to 4")
+
+
+class ChangeLine(BaseModel):
+    time: Time = Field(json_schema_extra=STAMP)
+    kind: Literal["alarm", "cleared", "audit", "health"]
+    text: str
+    page: str
+
+
+class Overview(BaseModel):
+    areas: list[Area]
+    counts: list[int]
+    alarms: list[AlarmRow]
+    keys: list[TagRow]
+    links: list[HealthRow]
+    changes: list[ChangeLine]
+    since: Time = Field(json_schema_extra=STAMP)

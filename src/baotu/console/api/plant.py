@@ -1,0 +1,90 @@
+"""Routes for what exists: tags, assets, search, and the overview of the site."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from baotu.sdk.view import plain
+
+from .. import alarms as told
+from ..finder import Finder
+from ..overview import overview
+from ..problem import NotFound, documented
+from ..rooms import Rooms
+from .models import AssetDetail, AssetRows, Overview, TagRows
+from .rows import asset_row, json, tag_row
+
+Words = Annotated[str, Query(description="Words in name or title, Chinese or English")]
+Under = Annotated[str, Query(description="Only below this asset path")]
+
+
+def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+    @api.get("/tags", response_model=TagRows, responses=documented(422), tags=["plant"])
+    def tags(
+        search: Words = "",
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+        cursor: Annotated[str, Query(description="From the answer before")] = "",
+        under: Under = "",
+        offset: Annotated[int | None, Query(ge=0, description="Jump here instead")] = None,
+    ) -> Response:
+        """Tags found, in order of name; page on by `cursor`, or jump by `offset`."""
+        if offset is None:
+            page = rooms.plant.tags(search, limit, cursor, under)
+            rows, total, cursor = page.tags, page.total, page.cursor
+        else:
+            found = finder.found(search, under)
+            rows, total, cursor = found[offset : offset + limit], len(found), ""
+        return json({"tags": [tag_row(t) for t in rows], "total": total, "cursor": cursor})
+
+    @api.get("/assets", response_model=AssetRows, tags=["plant"])
+    def assets(search: Words = "", under: Under = "") -> Response:
+        """The hierarchy (IEC 62264) as a flat list in order of path."""
+        words = search.lower().split()
+        found = (
+            a for a in rooms.plant.assets(under)
+            if all(w in f"{a.path} {a.title} {a.type}".lower() for w in words)
+        )  # fmt: skip
+        return json({"assets": [asset_row(a) for a in found]})
+
+    @api.get("/asset", response_model=AssetDetail, responses=documented(404), tags=["plant"])
+    def asset(
+        request: Request, path: Annotated[str, Query(description="jinan/foundry/melting/furnace-1")]
+    ) -> Response:
+        """One asset or place: its type, what is directly below it, its own tags, open alarms."""
+        found = rooms.plant.asset(path)
+        if found is None:
+            raise NotFound("path", f"there is no asset {path!r}; see /api/assets")
+        rows = told.listed(rooms, rooms.identify(request))
+        kind = rooms.plant.types().get(found.type)
+        inside = f"{path}/"
+        return json({
+            "asset": asset_row(found),
+            "type": plain(kind) if kind else None,
+            "children": [asset_row(a) for a in rooms.plant.assets(path) if a.parent == path],
+            "tags": [tag_row(t) for t in finder.found(under=path) if t.asset == path],
+            "alarms": [r for r in rows if r["asset"] == path or r["asset"].startswith(inside)],
+        })  # fmt: skip
+
+    @api.get("/overview", response_model=Overview, tags=["plant"])
+    def site(request: Request) -> Response:
+        """Everything the first page shows: areas, alarms, key values, links, the last shift."""
+        return json(overview(rooms, finder, rooms.identify(request)))
+
+    @api.get("/search", tags=["plant"])
+    def search(
+        q: Annotated[str, Query(description="Words, Chinese or English")], limit: int = 8
+    ) -> dict[str, Any]:
+        """A few tags and assets for the search palette."""
+        words = q.lower().split()
+        places = [
+            asset_row(a) for a in rooms.plant.assets()
+            if all(w in f"{a.path} {a.title} {a.type}".lower() for w in words)
+        ]  # fmt: skip
+        places.sort(key=lambda a: len(a["path"]))
+        page = rooms.plant.tags(q, limit)
+        return {
+            "assets": places[:limit], "tags": [tag_row(t) for t in page.tags], "total": page.total,
+        }  # fmt: skip

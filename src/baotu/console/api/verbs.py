@@ -1,0 +1,82 @@
+"""One route for each verb of each app, described in OpenAPI by the verb's own schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Request
+from starlette.responses import Response
+
+from baotu.sdk.door import Verb
+from baotu.sdk.view import in_language, plain
+
+from ..problem import documented
+from ..rooms import Rooms
+from .rows import json
+
+VIEW = {"type": "object", "properties": {"view": {"type": "string"}}, "required": ["view"]}
+
+
+def routes(api: APIRouter, rooms: Rooms) -> None:
+    make = {"command": _command, "query": _query, "page": _page}
+    for verb in rooms.door.verbs():
+        api.add_api_route(
+            f"/{verb.app}/{verb.name}",
+            make[verb.kind](rooms, verb),
+            methods=["POST" if verb.kind == "command" else "GET"],
+            operation_id=f"{verb.app}_{verb.name}",
+            summary=in_language(verb.title, "en") or verb.name,
+            description=f"{verb.summary}\n\nNeeds the permission `{verb.permission}`.",
+            tags=[f"app {verb.app}"],
+            responses=documented(403, 409, 422),
+            openapi_extra=_described(verb),
+        )
+
+
+def _command(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
+    def run(
+        request: Request,
+        body: Annotated[dict[str, Any], Body(default_factory=dict)],
+        idempotency_key: Annotated[
+            str, Header(description="The same key has one effect and one answer")
+        ] = "",
+    ) -> Response:
+        caller = rooms.identify(request)
+        return json(rooms.door.call(verb.app, verb.name, body, caller, idempotency_key))
+
+    return run
+
+
+def _query(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
+    def run(request: Request) -> Response:
+        arguments = dict(request.query_params)
+        return json(rooms.door.call(verb.app, verb.name, arguments, rooms.identify(request)))
+
+    return run
+
+
+def _page(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
+    def run(request: Request) -> Response:
+        arguments = dict(request.query_params)
+        caller = rooms.identify(request)
+        return json(plain(rooms.door.look(verb.app, verb.name, arguments, caller).view))
+
+    return run
+
+
+def _described(verb: Verb) -> dict[str, Any]:
+    gives = VIEW if verb.kind == "page" else verb.gives
+    answer = {"200": {"description": "The answer", "content": _json(gives)}}
+    if verb.kind == "command":
+        return {"requestBody": {"content": _json(verb.takes)}, "responses": answer}
+    required = verb.takes.get("required", ())
+    asked = [
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in verb.takes.get("properties", {}).items()
+    ]
+    return {"parameters": asked, "responses": answer}
+
+
+def _json(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": dict(schema)}}

@@ -1,0 +1,89 @@
+"""The one entry: `build(rooms)` gives the ASGI app of API, live channel, metrics and pages."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from . import live, pages, problem
+from .api import house, plant, samples, verbs
+from .finder import Finder
+from .gate import Gate
+from .metrics import Metrics
+from .rooms import Rooms
+
+STATIC = Path(__file__).parent / "static"
+ABOUT = """
+Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
+Refusals are RFC 9457 problem details. Samples come as columns: `application/json`, `text/csv`
+or `application/vnd.apache.arrow.stream`, by `Accept`.
+
+**Live values**: WebSocket `/api/live?tag=…` (repeatable). Send `{"subscribe": [names]}` and
+`{"unsubscribe": [names]}`; columns as in `/api/latest` arrive at most five times a second, the
+newest value of each tag. `?time=ms` for whole milliseconds.
+"""
+
+
+def build(rooms: Rooms) -> FastAPI:
+    """Ready for uvicorn. NiceGUI keeps its pages for the whole process, so one may *run* at a
+    time with pages; `build_api` has no such limit."""
+    app = build_api(rooms)
+    pages.install(app, rooms)
+    return app
+
+
+def build_api(rooms: Rooms) -> FastAPI:
+    """API, live channel and metrics without pages."""
+    app = FastAPI(
+        title="趵突 Baotu",
+        version=rooms.version or version("baotu"),
+        description=ABOUT,
+        docs_url=None,  # its page would load scripts from the internet
+        redoc_url=None,
+    )
+    finder = Finder(rooms.plant)
+    channel = live.LiveChannel(rooms, finder)
+    metrics = Metrics(rooms, channel)
+    api = APIRouter(prefix="/api")
+    house.routes(api, rooms)
+    plant.routes(api, rooms, finder)
+    samples.routes(api, rooms, finder)
+    live.routes(api, rooms, finder, channel)
+    verbs.routes(api, rooms)
+    app.include_router(api)
+
+    @app.get("/metrics", tags=["platform"], response_class=Response)
+    def prometheus() -> Response:
+        """Figures in the Prometheus text form."""
+        return metrics.answer()
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    problem.install(app)
+    app.add_middleware(Gate, rooms=rooms, metrics=metrics)
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Every route refuses in the same words: put them where `$ref` finds them."""
+    plain = app.openapi
+
+    def openapi() -> dict:
+        if app.openapi_schema is None:
+            schema = plain()
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = problem.Problem.model_json_schema()
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    if "422" in operation["responses"]:
+                        operation["responses"]["422"] = problem.documented(422)[422]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,67 @@
+"""Names for tag numbers, and found tags by place, so that a table of 100,000 rows can be scrolled.
+
+The plant pages forward by cursor; a scroll bar jumps. What one search found is remembered until
+the plant changes; at most `KEPT` searches.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from baotu.sdk import Tag
+from baotu.sdk.ports import Plant
+
+KEPT = 8
+PAGE = 100_000
+
+
+class Finder:
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+        self._lock = threading.Lock()
+        self._found: OrderedDict[tuple[int, str, str], tuple[Tag, ...]] = OrderedDict()
+        self._names: tuple[int, np.ndarray] = (-1, np.empty(0, object))
+
+    def found(self, search: str = "", under: str = "") -> tuple[Tag, ...]:
+        """Every tag found, in order of name."""
+        key = (self._plant.version(), search, under)
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
+        tags = tuple(self._all_pages(search, under))
+        with self._lock:
+            self._found[key] = tags
+            while len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        return tags
+
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        """Object array of names; a number that nobody has is "?"."""
+        version = self._plant.version()
+        if self._names[0] != version:
+            tags = self._plant.all_tags()
+            names = np.full(max((t.id for t in tags), default=-1) + 2, "?", object)
+            for tag in tags:
+                names[tag.id] = tag.name
+            self._names = (version, names)
+        names = self._names[1]
+        return names[np.minimum(ids, len(names) - 1)]
+
+    def _all_pages(self, search: str, under: str) -> Sequence[Tag]:
+        found: list[Tag] = []
+        cursor = ""
+        while True:
+            page = self._plant.tags(search, PAGE, cursor, under)
+            found += page.tags
+            if not page.cursor:
+                return found
+            cursor = page.cursor
+
+
+def ids_of(tags: Sequence[Tag]) -> np.ndarray:
+    return np.fromiter((tag.id for tag in tags), "i4", len(tags))

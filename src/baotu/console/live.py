@@ -1,0 +1,223 @@
+"""Live values by WebSocket: one ear at the commit thread, many browsers, newest value wins.
+
+A client sends {"subscribe": [names]} and {"unsubscribe": [names]}; it gets columns as in
+`/api/latest`: at once for what is there, then whenever something changed, at most five times a
+second. What a slow client has not taken is not queued: the newer value takes the place of the
+older one, so memory is bounded by what it subscribed to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from baotu.sdk import Invalid, Samples
+from baotu.sdk.ports import Stop
+
+from .columns import TimeForm, as_json
+from .finder import Finder, ids_of
+from .rooms import Rooms
+
+PERIOD_S = 0.2
+INBOX = 512  # batches between two turns of the loop; beyond it clients look at `latest` again
+MOST_TAGS = 20_000
+
+
+class Wanted:
+    """What one client wants to see and has not yet been sent; columns by place of the tag."""
+
+    def __init__(self) -> None:
+        self.ids = np.empty(0, "i4")
+        self._place = np.empty(0, "i4")
+        self._time = np.empty(0, "i8")
+        self._value = np.empty(0, "f8")
+        self._quality = np.empty(0, "u1")
+        self._fresh = np.empty(0, bool)
+        self._texts: dict[int, str] = {}
+        self.event = asyncio.Event()
+
+    def reset(self, ids: np.ndarray) -> None:
+        """Want exactly these; nothing is known of them."""
+        self.ids, size = ids, len(ids)
+        self._place = np.full(int(ids.max()) + 2 if size else 1, -1, "i4")
+        self._place[ids] = np.arange(size)
+        self._time = np.full(size, np.iinfo("i8").min)
+        self._value, self._quality = np.full(size, np.nan), np.zeros(size, "u1")
+        self._fresh, self._texts = np.zeros(size, bool), {}
+
+    def take(self, samples: Samples) -> None:
+        """Note the newest of those wanted; older than known is passed over."""
+        place = self._place[np.minimum(samples.tag, len(self._place) - 1)]
+        chosen = np.flatnonzero(place >= 0)
+        chosen = chosen[samples.time[chosen] >= self._time[place[chosen]]]
+        if not len(chosen):
+            return
+        chosen = chosen[np.argsort(samples.time[chosen], kind="stable")]  # the last one stays
+        at = place[chosen]
+        self._time[at] = samples.time[chosen]
+        self._quality[at] = samples.quality[chosen]
+        if samples.is_text:
+            self._texts.update(zip(at.tolist(), samples.value[chosen].tolist(), strict=True))
+        else:
+            self._value[at] = samples.value[chosen]
+        self._fresh[at] = True
+        self.event.set()
+
+    def unsent(self) -> list[Samples]:
+        """What changed since the last time: numbers, then texts."""
+        at = np.flatnonzero(self._fresh)
+        self._fresh[at] = False
+        wordy = np.fromiter((int(a) in self._texts for a in at), bool, len(at))
+        numbers, words = at[~wordy], at[wordy]
+        value = np.array([self._texts[int(a)] for a in words], object)
+        return [
+            Samples(
+                self.ids[numbers], self._time[numbers], self._value[numbers], self._quality[numbers]
+            ),
+            Samples(self.ids[words], self._time[words], value, self._quality[words]),
+        ]
+
+
+class LiveChannel:
+    """Shares one watch of the `Live` port among all clients; none, no watch."""
+
+    def __init__(self, rooms: Rooms, finder: Finder) -> None:
+        self._rooms, self._finder = rooms, finder
+        self._clients: set[Wanted] = set()
+        self._inbox: deque[Samples] = deque(maxlen=INBOX)
+        self._lock = threading.Lock()
+        self._asked = False
+        self._missed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: Stop | None = None
+
+    @property
+    def clients(self) -> int:
+        return len(self._clients)
+
+    def join(self) -> Wanted:
+        client = Wanted()
+        self._clients.add(client)
+        if self._stop is None:
+            self._loop = asyncio.get_running_loop()
+            self._stop = self._rooms.live.watch(self._hear)
+        return client
+
+    def leave(self, client: Wanted) -> None:
+        self._clients.discard(client)
+        if not self._clients and self._stop:
+            self._stop()
+            self._stop = None
+
+    def _hear(self, samples: Samples) -> None:
+        """On the commit thread: put it down, wake the loop once."""
+        with self._lock:
+            self._missed |= len(self._inbox) == INBOX
+            self._inbox.append(samples)
+            wake, self._asked = not self._asked, True
+        if wake and self._loop:
+            try:
+                self._loop.call_soon_threadsafe(self._share)
+            except RuntimeError:  # the loop has closed: nobody listens any more
+                self._loop = None
+
+    def _share(self) -> None:
+        with self._lock:
+            batches, missed = list(self._inbox), self._missed
+            self._inbox.clear()
+            self._asked = self._missed = False
+        for client in self._clients:
+            if missed and len(client.ids):
+                batches = [*batches, *self._rooms.history.latest(client.ids)]
+            for samples in batches:
+                client.take(samples)
+
+    def subscribe(self, client: Wanted, ids: np.ndarray) -> None:
+        client.reset(ids)
+        if len(ids):
+            for samples in self._rooms.history.latest(ids):
+                client.take(samples)
+
+
+def routes(api: APIRouter, rooms: Rooms, finder: Finder, channel: LiveChannel) -> None:
+    @api.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        rooms.identify(socket)
+        form: TimeForm = "ms" if socket.query_params.get("time") == "ms" else "iso"
+        await socket.accept()
+        client = channel.join()
+        talk = [asyncio.create_task(_listen(socket, rooms, channel, client))]
+        talk.append(asyncio.create_task(_tell(socket, finder, client, form)))
+        try:
+            await _subscribe(socket, rooms, channel, client, socket.query_params.getlist("tag"))
+            await asyncio.wait(talk, return_when=asyncio.FIRST_COMPLETED)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            channel.leave(client)
+            for task in talk:
+                task.cancel()
+            await asyncio.gather(*talk, return_exceptions=True)
+
+
+async def _listen(socket: WebSocket, rooms: Rooms, channel: LiveChannel, client: Wanted) -> None:
+    while True:
+        try:
+            asked = orjson.loads(await socket.receive_text())
+        except orjson.JSONDecodeError as error:
+            await _complain(socket, f'not JSON: {error}; send {{"subscribe": [names]}}')
+            continue
+        if not isinstance(asked, dict) or not asked.keys() & {"subscribe", "unsubscribe"}:
+            await _complain(socket, 'send {"subscribe": [names]} or {"unsubscribe": [names]}')
+            continue
+        add, drop = asked.get("subscribe", []), asked.get("unsubscribe", [])
+        if not (isinstance(add, list) and isinstance(drop, list)):
+            await _complain(socket, "names come in a list")
+            continue
+        await _subscribe(socket, rooms, channel, client, add, drop)
+
+
+async def _subscribe(
+    socket: WebSocket,
+    rooms: Rooms,
+    channel: LiveChannel,
+    client: Wanted,
+    add: Sequence[str],
+    drop: Sequence[str] = (),
+) -> None:
+    wanted, unknown = [], []
+    for names, found in ((add, wanted), (drop, dropped := [])):
+        for name in names:
+            try:
+                found.append(rooms.plant.tag(str(name)))
+            except Invalid as error:
+                unknown.append({"tag": str(name), "detail": error.why})
+    ids = np.union1d(np.setdiff1d(client.ids, ids_of(dropped)), ids_of(wanted)).astype("i4")
+    if len(ids) > MOST_TAGS:
+        await _complain(socket, f"at most {MOST_TAGS} tags in one connection; open another")
+        return
+    if len(ids) != len(client.ids) or (ids != client.ids).any():
+        channel.subscribe(client, ids)
+    if unknown:
+        await socket.send_text(orjson.dumps({"unknown": unknown}).decode())
+
+
+async def _complain(socket: WebSocket, detail: str) -> None:
+    await socket.send_text(orjson.dumps({"problem": {"status": 422, "detail": detail}}).decode())
+
+
+async def _tell(socket: WebSocket, finder: Finder, client: Wanted, form: TimeForm) -> None:
+    """The first change goes at once; those of the next fifth of a second go together."""
+    while True:
+        await client.event.wait()
+        client.event.clear()
+        parts = client.unsent()
+        if any(len(part) for part in parts):
+            await socket.send_text(as_json(parts, finder.names, form).decode())
+            await asyncio.sleep(PERIOD_S)

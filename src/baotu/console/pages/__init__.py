@@ -1,0 +1,5 @@
+"""Pages."""
+
+
+def install(app, rooms):
+    pass

@@ -1,0 +1,244 @@
+"""`baotu doctor`: looks at an installation and says what is wrong and what to do. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from baotu.kernel.registry import Registry
+from baotu.sdk import ConfigError
+
+from .file import HouseConfig, examine
+from .settings import address
+
+State = Literal["good", "warning", "bad"]
+MIN_FREE_MB, MIN_FILES, SLOW_SYNC_S = 1024, 1024, 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """state: bad keeps the platform from working. about: 中文 English. advice: what to do."""
+
+    state: State
+    about: str
+    found: str
+    advice: str = ""
+
+
+def examine_house(path: Path) -> Iterator[Finding]:
+    """Everything that can be seen from outside, the cheap looks first."""
+    yield _python()
+    yield from _packages()
+    yield _ipv6()
+    yield _files()
+    yield from _plugins()
+    config, problems = examine(path)
+    for problem in problems:
+        yield Finding(
+            state="bad", about="配置 Configuration", found=str(problem), advice=problem.hint
+        )
+    if config is None:
+        return
+    yield Finding(
+        state="good",
+        about="配置 Configuration",
+        found=f"{path}: {len(config.devices)} devices, {sum(len(d.tags) for d in config.devices)} tags",
+    )
+    for warning in config.warnings:
+        yield Finding(
+            state="warning", about="位号文件 Tag file", found=str(warning), advice="correct the row"
+        )
+    yield from _data(config.basics.node.data)
+    yield from _running(config)
+
+
+def _python() -> Finding:
+    fine = sys.version_info >= (3, 11)
+    return Finding(
+        state="good" if fine else "bad",
+        about="Python",
+        found=sys.version.split()[0],
+        advice="" if fine else "install Python 3.11 or newer",
+    )
+
+
+def _packages() -> Iterator[Finding]:
+    """Lower bounds of our own requirements against what is installed."""
+    for line in requires("baotu") or ():
+        requirement, _, marker = line.partition(";")
+        if "extra ==" in marker or ">=" not in requirement:
+            continue
+        name, _, bound = requirement.partition(">=")
+        name = name.split("[")[0].strip()
+        try:
+            have = version(name)
+        except PackageNotFoundError:
+            yield Finding(
+                state="bad",
+                about="软件包 Package",
+                found=f"{name} is missing",
+                advice="pip install --upgrade baotu",
+            )
+            continue
+        if _parts(have) < _parts(bound):
+            yield Finding(
+                state="bad",
+                about="软件包 Package",
+                found=f"{name} {have} is older than {bound}",
+                advice=f"pip install --upgrade {name}",
+            )
+
+
+def _parts(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.strip().split(".")[:3] if part.isdigit())
+
+
+def _ipv6() -> Finding:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        return Finding(
+            state="bad",
+            about="IPv6",
+            found=f"::1 cannot be used: {error}",
+            advice="sysctl net.ipv6.conf.lo.disable_ipv6=0, or another listen address",
+        )
+    return Finding(state="good", about="IPv6", found="::1 can be used")
+
+
+def _files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fine = soft >= MIN_FILES
+    return Finding(
+        state="good" if fine else "warning",
+        about="打开文件数 Open files",
+        found=str(soft),
+        advice="" if fine else f"ulimit -n {MIN_FILES}, or LimitNOFILE= of the service",
+    )
+
+
+def _plugins() -> Iterator[Finding]:
+    registry = Registry()
+    for name in registry.drivers():
+        try:
+            registry.driver(name)
+        except ConfigError as error:
+            yield Finding(state="bad", about="驱动 Driver", found=error.why, advice=error.hint)
+    try:
+        apps = registry.apps()
+        yield Finding(
+            state="good",
+            about="插件 Plugins",
+            found=f"{len(registry.drivers())} drivers, {len(apps)} apps",
+        )
+    except ConfigError as error:
+        yield Finding(state="bad", about="应用 App", found=error.why, advice=error.hint)
+
+
+def _data(folder: Path) -> Iterator[Finding]:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK):
+        yield Finding(
+            state="bad",
+            about="数据文件夹 Data folder",
+            found=f"{place} cannot be written",
+            advice="give this user the right to write, or change [node] data",
+        )
+        return
+    free = shutil.disk_usage(place).free >> 20
+    yield Finding(
+        state="good" if free >= MIN_FREE_MB else "bad",
+        about="磁盘 Disk",
+        found=f"{free} MB free at {place}",
+        advice="" if free >= MIN_FREE_MB else "free some space, or set [history] raw_days",
+    )
+    probe = place / ".baotu-doctor"
+    began = time.monotonic()
+    try:
+        fd = os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        try:
+            os.write(fd, b"\0" * 4096)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+            probe.unlink()
+    except OSError as error:
+        yield Finding(
+            state="bad",
+            about="磁盘 Disk",
+            found=f"cannot write: {error}",
+            advice="look at the file system",
+        )
+        return
+    took = time.monotonic() - began
+    yield Finding(
+        state="good" if took < SLOW_SYNC_S else "warning",
+        about="落盘 Sync to disk",
+        found=f"{took * 1000:.1f} ms",
+        advice="" if took < SLOW_SYNC_S else "a slow disk makes every commit slow: use an SSD",
+    )
+
+
+def _running(config: HouseConfig) -> Iterator[Finding]:
+    """Is a node at work at this address, is it ours, and how does it fare?"""
+    host, port = address(config.basics.console.listen)
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        with urllib.request.urlopen(f"http://{shown}:{port}/api/health", timeout=3) as answer:
+            health = msgspec.json.decode(answer.read())
+    except urllib.error.HTTPError as error:
+        yield Finding(
+            state="bad",
+            about="地址 Address",
+            found=f"port {port} answers {error.code}: it is not Baotu",
+            advice="choose another [console] listen",
+        )
+        return
+    except (OSError, msgspec.DecodeError) as error:
+        busy = _busy(host, port)
+        yield Finding(
+            state="bad" if busy else "good",
+            about="运行 Running",
+            found=f"port {port} is taken by another program"
+            if busy
+            else f"no node at [{host}]:{port} ({type(error).__name__})",
+            advice="choose another [console] listen" if busy else "",
+        )
+        return
+    for part in health.get("parts", []):
+        if part.get("state") in ("down", "degraded"):
+            yield Finding(
+                state="warning",
+                about=f"{part['kind']} {part['name']}",
+                found=part.get("why") or part["state"],
+                advice="see the page Edges & drivers",
+            )
+    yield Finding(
+        state="good",
+        about="运行 Running",
+        found=f"a node answers at [{host}]:{port}: {health.get('state', 'up')}",
+    )
+
+
+def _busy(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,164 @@
+"""The tag table as columns, indexed by tag number: what the pipeline looks up, and the latest values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite, lcm
+
+import numpy as np
+
+from baotu.sdk import ConfigError, Quality, Samples, Tag
+from baotu.sdk.samples import SECOND
+from baotu.sdk.units import linear
+
+NONE, NUMBER, BOOLEAN, TEXT = 0, 1, 2, 3  # kinds in the column; NONE: no such tag here
+KINDS = {"number": NUMBER, "boolean": BOOLEAN, "text": TEXT}
+NEVER = np.uint8(255)  # a quality that no sample has: nothing was seen yet
+FOREVER = np.iinfo(np.int64).max
+EXACT = 1 << 53  # greatest whole number up to which doubles have no gaps
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """engineering = (raw × numerator + addend) / denominator.
+
+    With whole numbers for the three, 205 × 0.1 is 20.5 to the last bit, so history may keep the
+    value as a scaled integer; 205 × 0.1 in doubles is 20.500000000000004 often enough.
+    """
+
+    numerator: float
+    addend: float
+    denominator: float
+
+    @classmethod
+    def of(cls, tag: Tag) -> Scaling:
+        """Scale and offset give `raw_unit` (or `unit`), which is then converted to `unit`.
+
+        Raises ConfigError, naming the tag.
+        """
+        try:
+            if not (isfinite(tag.scale) and isfinite(tag.offset)) or tag.scale == 0:
+                raise ConfigError(f"scale {tag.scale}, offset {tag.offset} lose the value")
+            scale, offset = Fraction(repr(float(tag.scale))), Fraction(repr(float(tag.offset)))
+            if tag.raw_unit and tag.unit and tag.raw_unit != tag.unit:
+                by, plus = linear(tag.raw_unit, tag.unit)
+                scale, offset = scale * by, offset * by + plus
+        except ConfigError as error:
+            raise ConfigError(error.why, error.where or tag.name, error.hint) from None
+        below = lcm(scale.denominator, offset.denominator)
+        above, addend = scale * below, offset * below
+        if below >= EXACT or abs(above) >= EXACT or abs(addend) >= EXACT:
+            return cls(float(scale), float(offset), 1.0)
+        return cls(float(above), float(addend), float(below))
+
+    @property
+    def trivial(self) -> bool:
+        return self == Scaling(1.0, 0.0, 1.0)
+
+    def raw(self, value: float) -> float:
+        """The raw value that gives this engineering value, without the dust of division."""
+        exact = (value * self.denominator - self.addend) / self.numerator
+        return float(f"{exact:.14g}")
+
+
+class Columns:
+    """Grows with the table. Whoever asks for a number ≥ `size` gets an IndexError from numpy."""
+
+    def __init__(self) -> None:
+        self.tags: dict[int, Tag] = {}
+        self.size = 0
+        self.kind = np.zeros(0, "u1")
+        self.numerator = np.zeros(0)
+        self.addend = np.zeros(0)
+        self.denominator = np.zeros(0)
+        self.low = np.zeros(0)
+        self.high = np.zeros(0)
+        self.band = np.zeros(0)
+        self.silence = np.zeros(0, "i8")
+        self.time = np.zeros(0, "i8")  # the latest sample of each tag
+        self.value = np.zeros(0)
+        self.quality = np.zeros(0, "u1")
+        self.text: dict[int, str] = {}
+        self.any_scaled = self.any_clamped = self.any_boolean = False
+
+    def put(self, tags: Iterable[Tag]) -> None:
+        """Add or change. Raises ConfigError before anything is changed."""
+        rows = [(tag, Scaling.of(tag)) for tag in tags]
+        if rows:
+            self._grow(max(tag.id for tag, _ in rows) + 1)
+        for tag, scaling in rows:
+            self._set(tag, scaling)
+
+    def drop(self, ids: Iterable[int]) -> None:
+        """Samples of these are not taken any more; what was seen last stays readable."""
+        for id in ids:
+            if self.tags.pop(id, None) is not None:
+                self.kind[id] = NONE
+
+    def latest(self, ids: np.ndarray) -> list[Samples]:
+        """The newest sample of each that has one: numbers, then texts."""
+        seen = ids[self.quality[ids] != NEVER]
+        texts = self.kind[seen] == TEXT
+        numbers, words = seen[~texts].astype("i4"), seen[texts].astype("i4")
+        found = [Samples(numbers, self.time[numbers], self.value[numbers], self.quality[numbers])]
+        if len(words):
+            value = np.array([self.text.get(int(t), "") for t in words], object)
+            found.append(Samples(words, self.time[words], value, self.quality[words]))
+        return found
+
+    def see(self, samples: Samples) -> None:
+        """These are the latest now, where they are not older than what is known."""
+        newer = samples.time >= self.time[samples.tag]
+        fresh = samples if newer.all() else samples.where(newer)
+        tag, time = fresh.tag, fresh.time
+        if len(tag) > 1 and (np.diff(time) < 0).any():
+            fresh = fresh.where(np.argsort(time, kind="stable"))  # the newest is assigned last
+            tag, time = fresh.tag, fresh.time
+        self.time[tag] = time
+        self.quality[tag] = fresh.quality
+        if fresh.is_text:
+            self.text.update(zip(tag.tolist(), fresh.value.tolist(), strict=True))
+        else:
+            self.value[tag] = fresh.value
+
+    def _set(self, tag: Tag, scaling: Scaling) -> None:
+        id = tag.id
+        before = self.tags.get(id)
+        if before is not None and before.kind != tag.kind:
+            self.quality[id] = NEVER
+        self.tags[id] = tag
+        self.kind[id] = KINDS[tag.kind]
+        self.numerator[id] = scaling.numerator
+        self.addend[id] = scaling.addend
+        self.denominator[id] = scaling.denominator
+        self.low[id] = -np.inf if tag.clamp_low is None else tag.clamp_low
+        self.high[id] = np.inf if tag.clamp_high is None else tag.clamp_high
+        # a change of exactly one deadband is worth reporting, whatever the last bit says
+        self.band[id] = tag.deadband * (1 - 1e-9)
+        self.silence[id] = round(tag.max_silence_s * SECOND) or FOREVER
+        self.any_scaled |= not scaling.trivial
+        self.any_clamped |= tag.clamp_low is not None or tag.clamp_high is not None
+        self.any_boolean |= tag.kind == "boolean"
+
+    def _grow(self, size: int) -> None:
+        if size > len(self.kind):
+            room = max(size, 2 * len(self.kind), 64)
+            for name, column in vars(self).items():
+                if isinstance(column, np.ndarray):
+                    wider = np.zeros(room, column.dtype)
+                    wider[: len(column)] = column
+                    setattr(self, name, wider)
+            self.quality[self.size :] = NEVER
+        self.size = max(self.size, size)
+
+
+def void(samples: Samples) -> np.ndarray:
+    """Which are bad and carry no value: they only tell that there is nothing."""
+    bad = samples.quality >= Quality.BAD
+    if not bad.any():
+        return bad
+    if samples.is_text:
+        return bad & (samples.value == "")
+    return bad & np.isnan(samples.value)

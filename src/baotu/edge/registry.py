@@ -1,0 +1,134 @@
+"""Tag numbers of this node: an append-only file, name → number, never given to another name.
+
+One line a tag: `number crc32 name`. A number is handed out only after its line is on the disk, so
+that samples of a number always mean the same tag. It never forgets a name, even a removed one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from zlib import crc32
+
+from baotu.sdk import ConfigError
+
+HEAD = b"baotu tag registry 1\n"
+
+
+class TagRegistry:
+    """Names and numbers of one node. One process at a time; close() lets the next one in."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ConfigError when another process holds it or it is some other file."""
+        self.path = path
+        self.damaged = 0  # lines that could not be read, whose numbers stay unused
+        self._ids: dict[str, int] = {}
+        self._next = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise ConfigError(
+                "another process uses this tag registry", str(path), "stop the other edge first"
+            ) from None
+        self._load()
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    @property
+    def size(self) -> int:
+        """One more than the greatest number given."""
+        return self._next
+
+    def get(self, name: str) -> int | None:
+        return self._ids.get(name)
+
+    def ids(self, names: Iterable[str]) -> list[int]:
+        """The number of each name; new names get theirs in one write and one fsync.
+
+        Raises ConfigError for a name that cannot stand in a line, OSError when the disk refuses.
+        """
+        names = list(names)
+        known = self._ids
+        new = dict.fromkeys(name for name in names if name not in known)
+        if new:
+            self._append(list(new))
+        return [known[name] for name in names]
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, names: list[str]) -> None:
+        lines = []
+        for number, name in enumerate(names, self._next):
+            if not name or "\n" in name or "\r" in name:
+                raise ConfigError(f"{name!r} cannot be the name of a tag", str(self.path))
+            lines.append(_line(number, name))
+        data = b"".join(lines)
+        done = 0
+        try:
+            while done < len(data):
+                done += os.write(self._file, data[done:])
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._end)  # nobody was told these numbers
+            os.lseek(self._file, self._end, os.SEEK_SET)
+            raise
+        self._end += len(data)
+        self._ids.update(zip(names, range(self._next, self._next + len(names)), strict=True))
+        self._next += len(names)
+
+    def _load(self) -> None:
+        data = _read_all(self._file)
+        if not data.startswith(HEAD):
+            if HEAD.startswith(data):  # new, or torn while it was made
+                self._create()
+                return
+            self.close()
+            raise ConfigError("this is not a tag registry", str(self.path), "name another folder")
+        self._end = len(HEAD)
+        position, bad = len(HEAD), 0
+        ids = self._ids
+        for line in data[len(HEAD) :].split(b"\n"):
+            position += len(line) + 1
+            number, _, rest = line.partition(b" ")
+            check, _, name = rest.partition(b" ")
+            if position > len(data) or check != b"%08x" % crc32(name, crc32(number)):
+                bad += 1
+                continue
+            ids.setdefault(name.decode(), int(number))
+            self._end = position
+            self.damaged, bad = self.damaged + bad, 0
+        self._next = max(ids.values(), default=-1) + 1
+        os.ftruncate(self._file, self._end)  # a torn tail: its numbers were never handed out
+        os.lseek(self._file, self._end, os.SEEK_SET)
+
+    def _create(self) -> None:
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, HEAD)
+        os.fsync(self._file)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        os.fsync(folder)  # the file's own name
+        os.close(folder)
+        self._end = len(HEAD)
+
+
+def _line(number: int, name: str) -> bytes:
+    left, right = b"%d" % number, name.encode()
+    return b"%s %08x %s\n" % (left, crc32(right, crc32(left)), right)
+
+
+def _read_all(file: int) -> bytes:
+    parts = []
+    os.lseek(file, 0, os.SEEK_SET)
+    while part := os.read(file, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)

@@ -9,7 +9,7 @@ import pytest
 from baotu.house.scaffold import create
 from baotu.sdk import ConfigError
 
-from .guide import blocks
+from .guide import ROOT, blocks
 
 
 def run_tests(folder):
@@ -57,3 +57,20 @@ def test_nothing_is_overwritten(tmp_path):
     create("app", "mine", tmp_path)
     with pytest.raises(ConfigError, match="is there already"):
         create("app", "mine", tmp_path)
+
+
+def test_the_app_guide_shows_the_installed_app_and_its_test_passes(tmp_path):
+    written = {block.file: block.content for block in blocks("docs/extend/app.md") if block.file}
+    for name, text in written.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "test_overheat.py").rename(tmp_path / "tests" / "test_overheat.py")
+    (tmp_path / "src").symlink_to(tmp_path)
+    status, said = run_tests(tmp_path)
+
+    assert (
+        written["overheat.py"]
+        == (ROOT / "src/baotu/apps/manufacturing/overheat/__init__.py").read_text()
+    )
+    assert len(written["overheat.py"].splitlines()) <= 30
+    assert status == 0, said

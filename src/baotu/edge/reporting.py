@@ -86,12 +86,10 @@ class Reporter:
             keep &= ~(bad & np.isnan(value))
         keep |= quality != self._quality[tag]
         keep |= time - self._time[tag] >= columns.silence[tag]
-        if keep.all():
-            self._value[tag], self._time[tag], self._quality[tag] = value, time, quality
-        else:
-            kept = tag[keep]
-            self._value[kept], self._time[kept] = value[keep], time[keep]
-            self._quality[kept] = quality[keep]
+        chosen = np.flatnonzero(keep)
+        kept = tag[chosen]
+        self._value[kept], self._time[kept] = value[chosen], time[chosen]
+        self._quality[kept] = quality[chosen]
         return keep
 
     def _repeated(self, samples: Samples) -> np.ndarray:
@@ -155,4 +153,5 @@ class Reporter:
 
 
 def _chosen(samples: Samples, keep: np.ndarray) -> Samples:
-    return samples if keep.all() else samples.where(keep)
+    chosen = np.flatnonzero(keep)  # indexes choose four columns faster than a mask does
+    return samples if len(chosen) == len(keep) else samples.where(chosen)

@@ -28,7 +28,7 @@ DAY_S = 86_400.0
 STARTING_VALUES = {
     ("Pump", "speed_setpoint"): 1450.0,
     ("Pump", "valve_open"): 1.0,
-    ("Compressor", "pressure_setpoint"): 700.0,
+    ("Compressor", "pressure_setpoint"): 7.0,
     ("MachiningCentre", "feed_override"): 100.0,
     ("MachiningCentre", "tool_number"): 1.0,
     ("MachiningCentre", "cycle_time"): 85.0,
@@ -80,18 +80,23 @@ class Simulation:
         """The true values of a type; changing a set point here commands the machine."""
         return self._blocks[type]
 
-    def command(self, point: Point, value: float) -> None:
-        """Set a set point or a switch. Raises Refusal."""
+    def check(self, point: Point, value: float) -> float:
+        """The value as it would be taken. Raises Refusal."""
         prop = point.property
         if not prop.writable:
             raise Refusal(f"{point.name} cannot be written")
         if not math.isfinite(value):
             raise Refusal(f"{point.name}: {value} is no number")
         if prop.kind == "boolean":
-            value = float(value != 0)
-        elif prop.low is not None and prop.high is not None and not prop.low <= value <= prop.high:
+            return float(value != 0)
+        if prop.low is not None and prop.high is not None and not prop.low <= value <= prop.high:
             raise Refusal(f"{point.name}: {value} is outside {prop.low} … {prop.high}")
-        self.true[point.index] = self.told[point.index] = value
+        return value
+
+    def command(self, point: Point, value: float) -> None:
+        """Set a set point or a switch. Raises Refusal."""
+        taken = self.check(point, value)
+        self.true[point.index] = self.told[point.index] = taken
 
     def run(self, seconds: float) -> None:
         """Step until this much more time has passed, as fast as the machine can."""

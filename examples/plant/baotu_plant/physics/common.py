@@ -13,6 +13,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 GRAVITY = 9.81  # m/s²
 WATER = 1000.0  # kg/m³
 ATMOSPHERE = 101.325  # kPa
+BAR = 100.0  # kPa
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import numpy as np
 from ..points import Block
 from .common import (
     ATMOSPHERE,
+    BAR,
     Array,
     Bearings,
     Strengths,
@@ -44,7 +45,7 @@ class Compressors:
     ) -> Array:
         """Writes the compressors' properties; electric power in kW."""
         running = out["running"] > 0.5
-        setpoint = out["pressure_setpoint"]
+        setpoint = BAR * out["pressure_setpoint"]
         self.loaded = np.where(self.pressure > setpoint + BAND, 0.0, self.loaded)
         self.loaded = np.where(self.pressure < setpoint - BAND, 1.0, self.loaded) * running
         users = np.maximum(self.usual + 0.9 * self.demand.step(dt, rng), 1.0)
@@ -67,11 +68,11 @@ class Compressors:
 
     def _tell(self, out: Block, around: Surroundings, faults: Strengths, used: Array) -> None:
         effort = self.power / 75.0
-        out["pressure"] = self.pressure
-        out["discharge_pressure"] = self.pressure + 22.0 * self.loaded
+        out["pressure"] = self.pressure / BAR
+        out["discharge_pressure"] = (self.pressure + 22.0 * self.loaded) / BAR
         out["discharge_temperature"], out["oil_temperature"] = self.outlet, self.oil
         out["inlet_temperature"] = around.ambient + 1.5
-        out["oil_pressure"] = 230.0 * (self.power > 5.0) + 0.18 * self.pressure
+        out["oil_pressure"] = (230.0 * (self.power > 5.0) + 0.18 * self.pressure) / BAR
         out["filter_drop"] = self.clog * (0.35 + 0.65 * self.loaded)
         out["flow"] = used
         out["dew_point"] = 3.0 + 0.08 * (self.outlet - 75.0)
@@ -82,7 +83,7 @@ class Compressors:
 
     def _count(self, dt: float, out: Block, running: Array, faults: Strengths) -> None:
         shaking, hot = out["vibration"] > 7.1, self.outlet > 105.0
-        low = self.pressure < out["pressure_setpoint"] - 3 * BAND
+        low = self.pressure < BAR * out["pressure_setpoint"] - 3 * BAND
         out["state"] = np.where(running, np.where(self.loaded > 0.5, 1.0, 2.0), 0.0)
         out["alarm"] = np.where(hot, 3.0, np.where(shaking, 1.0, np.where(low, 4.0, 0.0)))
         hours(out["run_hours"], running, dt)

@@ -114,4 +114,4 @@ class Centres:
         out["spindle_temperature"] = self.temperature
         out["coolant_temperature"], out["coolant_level"] = self.coolant, self.level
         out["coolant_flow"] = lag(out["coolant_flow"], 32.0 * cutting, dt, 1.0)
-        out["hydraulic_pressure"] = 6000.0 - 250.0 * (out["door_closed"] < 0.5)
+        out["hydraulic_pressure"] = 60.0 - 2.5 * (out["door_closed"] < 0.5)

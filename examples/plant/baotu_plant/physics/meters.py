@@ -54,7 +54,8 @@ class Meters:
             out[f"voltage_{phase}"] = volt
             out[f"power_{phase}"] = share
             out[f"current_{phase}"] = share * 1000.0 / (volt * factor)
-        out["power"], out["reactive_power"] = active, reactive
+        out["active_power"], out["reactive_power"] = active, reactive
+        out["voltage"] = around.voltage
         out["apparent_power"] = np.hypot(active, reactive)
         out["power_factor"], out["frequency"] = factor, around.frequency
         out["thd_voltage"] = 1.6 + 0.4 * np.tanh(active / 600.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..points import Block
-from .common import ATMOSPHERE, GRAVITY, WATER, Array, Bearings, Strengths, hours, lag, work
+from .common import ATMOSPHERE, BAR, GRAVITY, WATER, Array, Bearings, Strengths, hours, lag, work
 
 RATED_SPEED = 1480.0  # 1/min
 RATED_FLOW = 100.0  # m³/h, best efficiency
@@ -99,8 +99,8 @@ class Pumps:
         surge = self.cavity * rng.standard_normal(len(self.flow))
         out["flow"] = self.flow / (1.0 + 0.5 * faults.leak) + 3.0 * surge  # metered after the hole
         out["head"] = head
-        out["suction_pressure"] = suction
-        out["discharge_pressure"] = suction + METRE * head + 9.0 * surge
+        out["suction_pressure"] = suction / BAR
+        out["discharge_pressure"] = (suction + METRE * head + 9.0 * surge) / BAR
         out["npsh_available"] = (ATMOSPHERE - VAPOUR + suction) / METRE
         out["suction_level"] = self.level
         out["speed"] = self.speed

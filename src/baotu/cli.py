@@ -1,0 +1,328 @@
+"""`baotu`: words and options. What they do lives in `baotu.house`; imports happen where needed,
+so that `baotu --help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from baotu.sdk.errors import BaotuError, ConfigError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="趵突 Baotu: 工业互联网平台 an open industrial internet platform.",
+)
+new = typer.Typer(
+    no_args_is_help=True, help="新建驱动或应用 Make the folder of a driver or an app."
+)
+fault = typer.Typer(no_args_is_help=True, help="示例工厂的故障 Faults of the demo plant.")
+app.add_typer(new, name="new")
+app.add_typer(fault, name="fault")
+
+Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="数据文件夹，优先于配置 Data folder, before the configuration's"),
+]
+Listen = Annotated[
+    str, typer.Option("--listen", help='控制台地址 Console address, e.g. "[::1]:8080"')
+]
+NODE = Path("baotu.toml")
+
+
+def _stop(error: object) -> NoReturn:
+    typer.echo(f"baotu: {error}", err=True)
+    raise typer.Exit(2)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path, typer.Option("--data", help="数据文件夹 Data folder")] = Path(
+        "demo-data"
+    ),
+    listen: Listen = "",
+    faults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault", help="启动时的故障 Fault from the start, e.g. bearing_wear:motor-1@60s"
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="运行多久，0 为直到 Ctrl-C How long, 0 until Ctrl-C")
+    ] = 0.0,
+) -> None:
+    """启动示例工厂和整个平台 Start the demo plant and the whole platform on it."""
+    from baotu.house.demo import run_demo
+
+    _guarded(lambda: run_demo(data, listen, tuple(faults or ()), seconds))
+
+
+@app.command()
+def run(
+    config: Config = NODE,
+    role: Annotated[
+        str, typer.Option("--role", help="edge | hub | all，优先于配置 before the configuration's")
+    ] = "",
+    data: Data = None,
+    listen: Listen = "",
+) -> None:
+    """启动节点 Start a node."""
+    from baotu.house.run import run_node
+
+    _guarded(lambda: run_node(config, role, data, listen))
+
+
+@app.command()
+def config(
+    check: Annotated[Path | None, typer.Argument(help="要检查的配置文件 File to check")] = None,
+    sample: Annotated[
+        str | None,
+        typer.Option(
+            "--sample",
+            help="打印样例：node、驱动或应用名 Print the sample of node, a driver or an app",
+        ),
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="打印全部配置项 Print every setting")
+    ] = False,
+) -> None:
+    """检查配置，或打印样例 Check a configuration, or print a sample."""
+    from baotu.house import reference as words
+    from baotu.house.file import examine
+    from baotu.kernel.registry import Registry
+
+    registry = Registry()
+    if reference:
+        typer.echo(words.reference(registry), nl=False)
+    elif sample is not None:
+        try:
+            if sample == "node":
+                typer.echo(words.sample_node(), nl=False)
+            elif sample in registry.drivers():
+                typer.echo(words.sample_driver(sample, registry), nl=False)
+            else:
+                typer.echo(words.sample_app(sample, registry), nl=False)
+        except ConfigError as error:
+            _stop(f"{error}; drivers: {', '.join(registry.drivers())}")
+    else:
+        made, problems = examine(check or NODE)
+        for problem in problems:
+            typer.echo(str(problem), err=True)
+        if made is None:
+            raise typer.Exit(2)
+        for warning in made.warnings:
+            typer.echo(f"! {warning}", err=True)
+        tags = sum(len(d.tags) for d in made.devices)
+        typer.echo(
+            f"好 good: {check or NODE}: {len(made.devices)} devices, {tags} tags, {len(made.servers)} servers"
+        )
+
+
+@new.command("driver")
+def new_driver(
+    name: str, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
+) -> None:
+    """新驱动 A new driver, with its parts and a red conformance test."""
+    _create("driver", name, into)
+
+
+@new.command("app")
+def new_app(
+    name: str, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
+) -> None:
+    """新应用 A new app, with its parts and a red test."""
+    _create("app", name, into)
+
+
+def _create(kind: str, name: str, into: Path) -> None:
+    from baotu.house.scaffold import create
+
+    try:
+        made = create(kind, name, into)
+    except ConfigError as error:
+        _stop(error)
+    for path in made:
+        typer.echo(path)
+    typer.echo(f"下一步 Next: cd {into / name} && python -m pytest tests")
+
+
+@app.command("try")
+def attempt(
+    file: Annotated[Path, typer.Argument(help="应用文件 File of the app (*.py)")],
+    plant: Annotated[str, typer.Option("--plant", help="工厂 Plant: demo")] = "demo",
+    minutes: Annotated[float, typer.Option("--minutes", help="模拟时间 Simulated time")] = 10.0,
+    faults: Annotated[
+        list[str] | None, typer.Option("--fault", help="故障 Fault, e.g. bearing_wear:motor-1")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="随机种子 Seed")] = 1,
+) -> None:
+    """离线试运行一个应用并打印它的事实 Try one app offline and print its facts."""
+    from baotu.house.attempt import attempt as try_app
+
+    try:
+        for line in try_app(file, plant, minutes, tuple(faults or ()), seed):
+            typer.echo(line)
+    except (BaotuError, ValueError) as error:
+        _stop(error)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="输出文件 File to write: .parquet .csv .arrow")],
+    tag: Annotated[list[str], typer.Option("--tag", help="位号，可重复 Tag, may be repeated")],
+    start: Annotated[
+        str, typer.Option("--start", help="开始，ISO 8601 Begin")
+    ] = "1970-01-01T00:00:00Z",
+    end: Annotated[str, typer.Option("--end", help="结束，默认现在 End, now by default")] = "",
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """导出历史数据 Export history to a file."""
+    from baotu.house.offline import export_history
+
+    until = end or datetime.now(UTC).isoformat()
+    _guarded(lambda: typer.echo(export_history(config, data, out, tuple(tag), start, until)))
+
+
+@app.command()
+def backup(
+    to: Annotated[
+        Path, typer.Argument(help="目标文件夹，必须不存在 Folder to write, must not exist")
+    ],
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """备份节点的数据，运行时也可以 Back a node's data up, also while it runs."""
+    from baotu.house.offline import backup as back_up
+
+    _guarded(lambda: typer.echo(back_up(config, data, to)))
+
+
+@app.command()
+def tags(
+    out: Annotated[Path, typer.Argument(help="输出文件 File to write: .csv or .xlsx")],
+    config: Config = NODE,
+) -> None:
+    """把配置里的位号写成表格 Write the configured tags as a table."""
+    from baotu.house.offline import write_tags
+
+    _guarded(lambda: typer.echo(write_tags(config, out)))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="记录文件 Recorded file: .csv .dat .parquet")],
+    speed: Annotated[float, typer.Option("--speed", help="倍速 Times real time")] = 10.0,
+    data: Annotated[Path, typer.Option("--data", help="数据文件夹 Data folder")] = Path(
+        "replay-data"
+    ),
+    listen: Listen = "",
+    once: Annotated[bool, typer.Option("--once", help="放完即停 Stop when it is over")] = False,
+    period: Annotated[
+        str, typer.Option("--period", help="没有时间列时每行的周期 Period of a row without a time")
+    ] = "1 s",
+) -> None:
+    """按同一条路径回放记录的数据 Play recorded data through the same path."""
+    from baotu.house.demo import run_replay
+
+    _guarded(lambda: run_replay(file, speed, data, listen, once, period))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="名称，空为列出 Name, empty lists them")] = "",
+    json: Annotated[bool, typer.Option("--json", help="只输出 JSON Print JSON only")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="缩短 A short run")] = False,
+) -> None:
+    """运行一项基准测试 Run a benchmark."""
+    from baotu.house.benches import run_bench
+
+    _guarded(lambda: run_bench(name, json, quick))
+
+
+@app.command()
+def doctor(config: Config = NODE) -> None:
+    """检查安装并给出建议 Look at an installation and say what to do."""
+    from baotu.house.doctor import examine_house
+
+    marks, worst = {"good": "✓", "warning": "!", "bad": "✗"}, "good"
+    for finding in examine_house(config):
+        typer.echo(
+            f"{marks[finding.state]} {finding.about}: {finding.found}"
+            + (f"\n    → {finding.advice}" if finding.advice else "")
+        )
+        if finding.state == "bad" or (finding.state == "warning" and worst == "good"):
+            worst = finding.state
+    if worst == "bad":
+        raise typer.Exit(1)
+
+
+@fault.command("list")
+def fault_list(data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+    """列出故障 List the faults."""
+    for row in _asked(data, "faults"):
+        typer.echo(f"{'●' if row.get('on') else '○'} {row['name']}  {row.get('title', '')}")
+
+
+@fault.command("on")
+def fault_on(name: str, data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+    """打开 Switch one on."""
+    _asked(data, "fault", name=name, on=True)
+
+
+@fault.command("off")
+def fault_off(name: str, data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+    """关闭 Switch one off."""
+    _asked(data, "fault", name=name, on=False)
+
+
+@app.command("call")
+def call(
+    verb: Annotated[str, typer.Argument(help="应用.动词 app.verb, e.g. pumping.set_target")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="参数 name=value …")] = None,
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """在运行中的节点上执行命令或查询 Run a command or a query on a running node."""
+    import json
+
+    from baotu.house.offline import data_folder
+
+    try:
+        given = dict(part.split("=", 1) for part in arguments or ())
+    except ValueError:
+        _stop("arguments are written name=value")
+    answer = _asked(data_folder(config, data), "call", verb=verb, arguments=given)
+    typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
+
+
+def _asked(data: Path, do: str, **arguments: Any) -> Any:
+    from baotu.house.control import ask
+
+    try:
+        return ask(data, do, **arguments)
+    except (BaotuError, RuntimeError) as error:
+        _stop(error)
+
+
+def _guarded(work: Any) -> None:
+    """Our own errors are told in one line; anything else is a bug and shows its traceback."""
+    try:
+        work()
+    except (BaotuError, RuntimeError) as error:
+        _stop(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

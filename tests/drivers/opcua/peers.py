@@ -21,6 +21,7 @@ class Peer:
         self.folder = need_npm("node-opcua")
         self.program, self.options = HERE / program, options
         self.heard: list[dict[str, Any]] = []
+        self._asked = 0
 
     async def __aenter__(self) -> Peer:
         self._process = await asyncio.create_subprocess_exec(
@@ -56,8 +57,11 @@ class Peer:
         await self._process.stdin.drain()
 
     async def do(self, *command: Any) -> None:
+        """Say it, and wait until it and all said before is done."""
         await self.say(*command)
-        await self.hear("done")
+        self._asked += 1
+        await self.say("sync", self._asked)
+        await self.hear(f"sync{self._asked}")
 
     async def kill(self) -> None:
         if self._process.returncode is None:

@@ -46,17 +46,23 @@ def client(url, tmp_path, **more):
     return DRIVER.client(settings(url, tmp_path, **more))
 
 
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory):
+    """The peer's certificate folder: its key takes seconds to make."""
+    return str(tmp_path_factory.mktemp("theirs"))
+
+
 def play(story):
     asyncio.run(asyncio.wait_for(story, 100))
 
 
-def test_client_keeps_the_laws_of_session_drivers(tmp_path):
+def test_client_keeps_the_laws_of_session_drivers(tmp_path, theirs):
     async def story():
         port = free_port()
         peers = []
 
         async def start():
-            peer = await Peer("server.js", port=port, pki=str(tmp_path / "theirs")).__aenter__()
+            peer = await Peer("server.js", port=port, pki=theirs).__aenter__()
             await peer.hear("ready")
             peers.append(peer)
 
@@ -79,9 +85,9 @@ def test_client_keeps_the_laws_of_session_drivers(tmp_path):
     play(story())
 
 
-def test_each_kind_of_value_arrives_as_its_kind(tmp_path):
+def test_each_kind_of_value_arrives_as_its_kind(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs")) as peer:
+        async with Peer("server.js", port=0, pki=theirs) as peer:
             url = await peer.hear("ready")
             line = RecordingLine(TAGS)
             async with running(client(url, tmp_path), TAGS, line):
@@ -98,9 +104,9 @@ def test_each_kind_of_value_arrives_as_its_kind(tmp_path):
     play(story())
 
 
-def test_browse_tells_one_level_with_kinds_and_what_may_be_written(tmp_path):
+def test_browse_tells_one_level_with_kinds_and_what_may_be_written(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs")) as peer:
+        async with Peer("server.js", port=0, pki=theirs) as peer:
             driver = client(await peer.hear("ready"), tmp_path)
             top = {found.name: found for found in await driver.browse()}
             line1 = (await driver.browse(top["Plant"].address))[0]
@@ -113,9 +119,9 @@ def test_browse_tells_one_level_with_kinds_and_what_may_be_written(tmp_path):
     play(story())
 
 
-def test_discovered_variables_become_tags_with_their_folders(tmp_path):
+def test_discovered_variables_become_tags_with_their_folders(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs"), many=30) as peer:
+        async with Peer("server.js", port=0, pki=theirs, many=30) as peer:
             url = await peer.hear("ready")
             line = RecordingLine(discovers=True)
             async with running(client(url, tmp_path, discover=AT + "Plant"), (), line):
@@ -129,13 +135,13 @@ def test_discovered_variables_become_tags_with_their_folders(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"])
-def test_session_is_signed_and_encrypted_once_both_sides_trust(policy, tmp_path):
+def test_session_is_signed_and_encrypted_once_both_sides_trust(policy, tmp_path, theirs):
     names = {"Aes128Sha256RsaOaep": "Aes128_Sha256_RsaOaep"}
     names["Aes256Sha256RsaPss"] = "Aes256_Sha256_RsaPss"
 
     async def story():
         peer = Peer(
-            "server.js", port=0, pki=str(tmp_path / "theirs"), modes=["SignAndEncrypt"],
+            "server.js", port=0, pki=theirs, modes=["SignAndEncrypt"],
             policies=[names.get(policy, policy)], user="eva", password="secret word",
         )  # fmt: skip
         async with peer:
@@ -156,9 +162,9 @@ def test_session_is_signed_and_encrypted_once_both_sides_trust(policy, tmp_path)
     play(story())
 
 
-def test_protection_the_server_has_not_is_told_with_what_it_has(tmp_path):
+def test_protection_the_server_has_not_is_told_with_what_it_has(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs"), modes=["None"]) as peer:
+        async with Peer("server.js", port=0, pki=theirs, modes=["None"]) as peer:
             url = await peer.hear("ready")
             with pytest.raises(Unreachable, match="the server offers None None"):
                 await client(url, tmp_path, security="sign_and_encrypt").browse()
@@ -166,21 +172,22 @@ def test_protection_the_server_has_not_is_told_with_what_it_has(tmp_path):
     play(story())
 
 
-def test_gap_is_filled_from_history_before_live_samples(tmp_path):
+def test_gap_is_filled_from_history_before_live_samples(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs")) as peer:
+        async with Peer("server.js", port=0, pki=theirs) as peer:
             url = await peer.hear("ready")
             now = datetime.now(UTC)
             for step in range(3000):  # more than one answer holds: continuation points
-                when = now - timedelta(milliseconds=3000 - step)
+                when = now + timedelta(milliseconds=step)
                 await peer.say("set", "Past", float(step), "Good", when.isoformat())
             await peer.do("set", "Speed", 1.0)
             past = tag(0, "Past")
-            start = int((now - timedelta(milliseconds=2500)).timestamp() * 1e9) // 1_000_000
+            start = int((now + timedelta(milliseconds=500)).timestamp() * 1000)
             line = RecordingLine([past, TAGS[1]], last={0: start * 1_000_000, 1: 1})
             async with running(client(url, tmp_path), [past, TAGS[1]], line):
                 await line.until(lambda: 2999.0 in line.values(0), 20, "the gap filled")
-                await peer.do("set", "Past", 5000.0)
+                later = now + timedelta(seconds=10)
+                await peer.do("set", "Past", 5000.0, "Good", later.isoformat())
                 await line.until(lambda: 5000.0 in line.values(0), 20, "live samples after it")
             values, times = line.values(0), [when for when, _, _ in line.of(0)]
             assert values == [*map(float, range(int(values[0]), 3000)), 5000.0]
@@ -192,9 +199,9 @@ def test_gap_is_filled_from_history_before_live_samples(tmp_path):
     play(story())
 
 
-def test_session_ended_by_the_server_is_unreachable_with_its_reason(tmp_path):
+def test_session_ended_by_the_server_is_unreachable_with_its_reason(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs")) as peer:
+        async with Peer("server.js", port=0, pki=theirs) as peer:
             url = await peer.hear("ready")
             line = RecordingLine(TAGS)
             task = asyncio.create_task(client(url, tmp_path).run(TAGS, line))
@@ -206,9 +213,9 @@ def test_session_ended_by_the_server_is_unreachable_with_its_reason(tmp_path):
     play(story())
 
 
-def test_dead_band_in_the_server_counts_in_raw_values(tmp_path):
+def test_dead_band_in_the_server_counts_in_raw_values(tmp_path, theirs):
     async def story():
-        async with Peer("server.js", port=0, pki=str(tmp_path / "theirs")) as peer:
+        async with Peer("server.js", port=0, pki=theirs) as peer:
             url = await peer.hear("ready")
             wide = tag(0, "Level", deadband=1.0, scale=0.1)  # raw: 10
             line = RecordingLine([wide])

@@ -153,8 +153,10 @@ class Gaps:
             count = 0
             left: list[_Node] = []
             for node, part in zip(nodes, parts, strict=True):
-                count += self._deliver(node, part)
-                if part.more and part.more != node.more:
+                came = self._deliver(node, part)
+                count += came
+                # some servers use one point for all pages: only a page without news is the end
+                if part.more and (came or part.more != node.more):
                     node.more = part.more
                     left.append(node)
             self.filled += count

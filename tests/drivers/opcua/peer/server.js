@@ -82,7 +82,7 @@ async function main() {
     if (verb === "drop") { // close every session as if an operator had done it
       for (const session of [...Object.values(server.engine._sessions)]) server.engine.closeSession(session.authenticationToken, true, "Terminated");
     }
-    say({ done: verb });
+    if (verb === "sync") say({ [`sync${name}`]: true });
   }
   await server.shutdown(0);
   process.exit(0);

@@ -32,7 +32,7 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220 # it returns at once
             [self._program, "-c", str(self._config)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -72,7 +72,7 @@ async def embedded() -> AsyncIterator[int]:
     port = free_port()
     broker = Amqtt(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"[::1]:{port}"}},
+            "listeners": {"default": {"type": "tcp", "bind": f"::1:{port}"}},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {}},
         }
     )

@@ -33,7 +33,7 @@ def tags() -> list[Tag]:
             property=f"p{i}",
             address=f"plant/line/press/{name}",
             kind="text" if isinstance(value, str) else "number",
-        )  # fmt: skip
+        )
         for i, (name, value) in enumerate(VALUES.items(), 10)
     ]
 

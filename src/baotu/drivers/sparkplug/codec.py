@@ -230,7 +230,8 @@ def _properties(data: bytes) -> dict[str, Scalar]:
 
 def _property(data: bytes) -> Scalar:
     """PropertyValue: type = 1, is_null = 2, int = 3, long = 4, float, double, boolean, string = 8."""
-    kind, p, value = 0, 0, None
+    kind = p = 0
+    value: Scalar = None
     while p < len(data):
         key = data[p]
         if key == 0x08:
@@ -314,13 +315,15 @@ def metric(
 
 
 def properties(pairs: Mapping[str, tuple[int, Scalar]]) -> bytes:
-    """A PropertySet. pairs: name → (data type, value); integers and strings."""
+    """A PropertySet. pairs: name → (data type, value): whole numbers, booleans, texts."""
     keys = b"".join(_text(0x0A, name.encode()) for name in pairs)
     values = []
     for kind, value in pairs.values():
         body = b"\x08" + number(kind)
         if isinstance(value, str):
             body += _text(0x42, value.encode())
+        elif isinstance(value, bool):
+            body += b"\x38\x01" if value else b"\x38\x00"
         else:
             body += b"\x18" + number(int(value or 0) & 0xFFFFFFFF)
         values.append(_text(0x12, body))

@@ -5,7 +5,7 @@ Numbers of the types and the field each travels in: Sparkplug 3.0, 6.4.16 Data T
 
 from __future__ import annotations
 
-import struct
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -35,6 +35,7 @@ class DataType(IntEnum):
     UUID = 15
 
 
+FLOAT_MAX = 3.4028234663852886e38
 INT_FIELD, LONG_FIELD, FLOAT_FIELD = 10, 11, 12
 DOUBLE_FIELD, BOOLEAN_FIELD, STRING_FIELD = 13, 14, 15
 
@@ -115,8 +116,10 @@ def raw(value: float | str, kind: int, name: str) -> int | float | str | bool:
     if row.kind == "boolean":
         return bool(value)
     if not row.bits:
+        if kind == DataType.FLOAT and math.isfinite(value) and abs(value) > FLOAT_MAX:
+            raise Invalid("value", f"{name} is a 32-bit float, {value} does not fit")
         return float(value)
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         raise Invalid("value", f"{name} takes whole numbers, not {value}")
     low = -(1 << row.bits - 1) if row.signed else 0
     high = low + (1 << row.bits) - 1
@@ -133,8 +136,3 @@ def value_of(bits: int | bytes | None, kind: int) -> float | str | None:
         return bits.decode("utf-8", "replace")
     one = numbers(np.array([bits], "u8"), np.array([kind], "u1"))[0]
     return float(one)
-
-
-def double_bits(value: float) -> int:
-    """Raw 64 bits of a float64."""
-    return int.from_bytes(struct.pack("<d", value), "little")

@@ -1,0 +1,213 @@
+"""The node's whole tag tree as a Sparkplug B edge node: the session around `edge_node.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, time_ns
+
+import aiomqtt
+
+from baotu.sdk import (
+    ConfigError,
+    Denied,
+    Feed,
+    Invalid,
+    Malformed,
+    Refused,
+    Samples,
+    ServingDriver,
+    Unreachable,
+    setting,
+)
+
+from .broker import CLOSE_S, Broker, Intake, connected
+from .edge_node import EdgeNode, Shape, Wish
+from .topics import parse_state, state_topic
+
+MOST_WRITES = 64  # under way at once; more are dropped and their sender sees no change
+BUFFER = 500_000  # samples kept between two messages; beyond it the oldest go
+TAGS_S = 1.0  # how often the tag table is looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSettings(Broker):
+    """An edge node: births with aliases and units, changes batched, commands when allowed."""
+
+    group: str = setting("baotu", title="组标识 Group id")
+    node: str = setting("edge", title="边缘节点标识 Edge node id")
+    devices: str = setting(
+        "asset", title="每个资产一个设备，或全部归节点 One device for each asset, or none",
+        choices=("asset", "none"),
+    )  # fmt: skip
+    primary_host: str = setting(
+        "", title="等待其上线再发布的主机应用 Host application to wait for before publishing"
+    )
+    data_ms: float = setting(
+        250, title="合并变化的时间 How long changes are collected", unit="ms", low=10, high=1000
+    )
+    types: str = setting(
+        "always", title="数据报文是否带类型 Data types in data messages too, or only in births",
+        choices=("always", "births"),
+    )  # fmt: skip
+    unchanged: str = setting(
+        "drop", title="值未变时是否发送 Equal values are dropped or sent", choices=("drop", "send")
+    )
+    commands: str = setting(
+        "refuse", title="是否接受写命令 Write commands are refused or passed on to the platform",
+        choices=("refuse", "accept"),
+    )  # fmt: skip
+    most_metrics: int = setting(
+        5000, title="单个报文的指标上限 Most metrics of one data message", low=1, high=100_000
+    )
+
+
+class Server(ServingDriver):
+    Settings = NodeSettings
+    settings: NodeSettings
+
+    def __init__(self, settings: NodeSettings) -> None:
+        super().__init__(settings)
+        self._bdseq = -1
+        for text in (settings.group, settings.node, settings.primary_host):
+            if set(text) & set("/+#"):
+                raise ConfigError(
+                    f"{text!r} cannot be part of a topic", hint="without the characters / + #"
+                )
+
+    async def serve(self, feed: Feed, ready: Callable[[str], None]) -> None:
+        """Raises Unreachable when the broker cannot be had, is lost, or the primary host left."""
+        settings = self.settings
+        self._bdseq = self._bdseq + 1 & 0xFF  # tck-id-payloads-nbirth-bdseq-inc
+        shape = Shape(
+            group=settings.group, node=settings.node, devices=settings.devices,
+            types=settings.types, unchanged=settings.unchanged, most=settings.most_metrics,
+        )  # fmt: skip
+        node = EdgeNode(shape, feed.tags(), self._bdseq)
+        intake = Intake(settings)
+        topic, payload = node.death(_now_ms())
+        will = aiomqtt.Will(topic, payload, qos=1, retain=False)
+        async with connected(settings, intake, will) as client:
+            session = _Session(settings, node, feed, client, intake)
+            try:
+                await session.run(ready)
+            finally:
+                await session.close()
+
+
+class _Session:
+    """What lives as long as one connection."""
+
+    def __init__(
+        self, settings: NodeSettings, node: EdgeNode, feed: Feed, client: aiomqtt.Client,
+        intake: Intake,
+    ) -> None:  # fmt: skip
+        self.settings, self.node, self.feed = settings, node, feed
+        self.client, self.intake = client, intake
+        self._buffer: list[Samples] = []
+        self._buffered = 0
+        self._reader = asyncio.create_task(self._read())
+        self._writes: set[asyncio.Task[None]] = set()
+        self._host_online = not settings.primary_host
+        self._host_time = -1
+        self._born = False
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        settings, own = self.settings, self.node.own
+        topics = [own.topic("CMD"), f"{own.topic('CMD').replace('/NCMD/', '/DCMD/')}/+"]
+        if settings.primary_host:
+            topics.append(state_topic(settings.primary_host))
+        await self.client.subscribe([(topic, 1) for topic in topics])
+        while not self._host_online:  # tck-id-operational-behavior-edge-node-birth-sequence-wait
+            await self._listen()
+        await self._give_birth()
+        ready(f"{settings.place}, {own.topic('DATA')}")
+        looked = monotonic()
+        while True:
+            await self._listen()
+            if monotonic() - looked >= TAGS_S:
+                looked = monotonic()
+                if len(self.feed.tags()) != len(self.node.tags):
+                    self.node.rebirth_wanted = True
+            if self.node.rebirth_wanted:
+                await self._give_birth()
+            await self._send_data()
+
+    async def _listen(self) -> None:
+        """Commands and STATE of one batch; returns after `data_ms` at the latest."""
+        if self._reader.done():
+            self._reader.result()
+        for topic, payload in await self.intake.take(self.settings.data_ms / 1000):
+            if self.settings.primary_host and topic == state_topic(self.settings.primary_host):
+                self._state(payload)
+                continue
+            try:
+                wishes = self.node.command(topic, payload)
+            except Malformed:
+                continue  # somebody's broken command; the broker's log knows who
+            for wish in wishes if self.settings.commands == "accept" else ():
+                if len(self._writes) < MOST_WRITES:
+                    task = asyncio.create_task(self._write(wish))
+                    self._writes.add(task)
+                    task.add_done_callback(self._writes.discard)
+
+    def _state(self, payload: bytes) -> None:
+        told = parse_state(payload)
+        if told is None or told[1] < self._host_time:
+            return  # an old will that comes late
+        self._host_online, self._host_time = told
+        if not self._host_online and self._born:
+            # tck-id-operational-behavior-primary-application-state-…-walk: leave, then wait anew
+            raise Unreachable(
+                f"primary host {self.settings.primary_host} is offline; "
+                "births follow when it is back"
+            )
+
+    async def _give_birth(self) -> None:
+        tags = self.feed.tags()
+        if len(tags) != len(self.node.tags):
+            self.node.set_tags(tags)
+        for topic, payload in self.node.births(self.feed.latest(), _now_ms()):
+            await self.client.publish(topic, payload)
+        self._born = True
+
+    async def _send_data(self) -> None:
+        parts, self._buffer, self._buffered = self._buffer, [], 0
+        for text in (False, True):
+            same = [part for part in parts if part.is_text is text]
+            if same:
+                for topic, payload in self.node.data(Samples.concat(same), _now_ms()):
+                    await self.client.publish(topic, payload)
+
+    async def _read(self) -> None:
+        async for samples in self.feed.samples():
+            self._buffer.append(samples)
+            self._buffered += len(samples)
+            while self._buffered > BUFFER and len(self._buffer) > 1:
+                self._buffered -= len(self._buffer.pop(0))
+
+    async def _write(self, wish: Wish) -> None:
+        try:
+            await self.feed.write(wish.tag, wish.value, f"Sparkplug {self.node.own}")
+        except (Denied, Refused, Invalid, Unreachable):
+            return  # the platform has audited it; the sender sees that the value stays
+
+    async def close(self) -> None:
+        tasks = [self._reader, *self._writes]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._born:
+            return
+        # tck-id-operational-behavior-edge-node-intentional-disconnect-ndeath
+        topic, payload = self.node.death(_now_ms())
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.client.publish(topic, payload, qos=1)
+        except (aiomqtt.MqttError, TimeoutError):
+            return  # the broker is gone: it sends the will
+
+
+def _now_ms() -> int:
+    return time_ns() // 1_000_000

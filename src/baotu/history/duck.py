@@ -1,0 +1,176 @@
+"""History on DuckDB: hot tables in order of arrival, sealed and merged as Parquet by a keeper.
+
+`DuckHistory` is the whole port; what it does is in `hot` (append), `seal`, `merge`, `read`, `export`.
+It never decides by itself when to seal, merge or forget: see `Keeper`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from baotu.sdk.link import Batch
+from baotu.sdk.ports import Buckets, Format
+from baotu.sdk.samples import Samples
+
+from .export import backup, export
+from .hot import Hot
+from .merge import merge, plan, runs
+from .read import Reader
+from .seal import seal
+from .settings import HistorySettings
+from .store import Seam, Store, no_seam
+
+OWN = "hub"  # the log of samples that the hub itself derives
+RAW = ("number", "text")
+
+
+class DuckHistory:
+    """Implements `sdk.ports.History`. All of it may be called from any thread.
+
+    seam: called at named points of sealing, merging and appending; tests stop the world there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: HistorySettings | None = None,
+        now: Callable[[], int] = time.time_ns,
+        seam: Seam = no_seam,
+    ) -> None:
+        self.settings, self.now = settings or HistorySettings(), now
+        self._store = Store(folder, self.settings, seam)
+        self._hot = Hot(self._store)
+        self._horizon: dict[str, int] = dict(
+            self._store.db.execute("select kind, max(before) from horizon group by kind").fetchall()
+        )
+        self._reader = Reader(self._store, self._hot, lambda kind: self._horizon.get(kind, 0))
+
+    # the port ----------------------------------------------------------------------------------
+    def append(self, batches: Sequence[Batch]) -> list[bool]:
+        return self._hot.append(batches)
+
+    def spans(self, log: str) -> list[tuple[int, int]]:
+        return self._hot.ledger.spans(log)
+
+    def latest(self, tags: np.ndarray) -> list[Samples]:
+        return self._hot.latest.read(tags)
+
+    def read(self, tag: int, start: int, end: int, limit: int | None = None) -> Samples:
+        return self._reader.read(tag, start, end, limit)
+
+    def window(self, tag: int, start: int, end: int, points: int) -> Samples:
+        return self._reader.window(tag, start, end, points)
+
+    def aggregate(self, tag: int, start: int, end: int, bucket_ns: int) -> Buckets:
+        return self._reader.aggregate(tag, start, end, bucket_ns)
+
+    def export(
+        self,
+        path: Path,
+        tags: Sequence[int],
+        start: int,
+        end: int,
+        format: Format,
+        names: Mapping[int, str] | None = None,
+    ) -> int:
+        """names: tag → name, written beside the number where given."""
+        return export(self._store, path, tags, start, end, format, names or {})
+
+    def retain(self, before: int, kinds: Sequence[str] = RAW) -> int:
+        """Forget segments that end before `before`: no row is touched, files are unlinked.
+
+        kinds: "number", "text", and the rollups "minute" and "hour", which may live longer.
+        """
+        names = []
+        with self._store.change() as db:
+            for kind in kinds:
+                gone = db.execute(
+                    "delete from segment where kind = ? and high < ? returning path",
+                    [kind, before],
+                ).fetchall()
+                if gone:
+                    names += [name for (name,) in gone]
+                    db.execute("delete from horizon where kind = ?", [kind])
+                    db.execute("insert into horizon values (?, ?)", [kind, before])
+                    self._horizon[kind] = max(before, self._horizon.get(kind, 0))
+        self._store.bury(names)
+        return len(names)
+
+    def figures(self) -> Mapping[str, float]:
+        with self._store.snapshot() as db:
+            kinds = db.execute(
+                "select kind, count(*), sum(rows), sum(bytes), count(distinct run) "
+                "from segment group by kind"
+            ).fetchall()
+            hot = db.execute(
+                "select coalesce(sum(estimated_size), 0) from duckdb_tables() "
+                "where table_name like 'hot\\_%' escape '\\'"
+            ).fetchone()
+        found: dict[str, float] = {"samples_hot": float(hot[0]) if hot else 0.0}
+        for kind, count, rows, size, many in kinds:
+            found |= {f"files_{kind}": count, f"bytes_{kind}": size, f"runs_{kind}": many}
+            found[f"samples_{kind}" if kind in RAW else f"rows_{kind}"] = rows
+        commits = np.array(list(self._hot.commits) or [0.0]) * 1e3
+        folder = self._store.folder
+        sizes = [
+            p.stat().st_size
+            for p in (folder / "history.db", folder / "history.db.wal")
+            if p.exists()
+        ]
+        found |= {
+            "samples": found["samples_hot"] + sum(found.get(f"samples_{k}", 0) for k in RAW),
+            "segments": sum(count for _, count, *_ in kinds),
+            "bytes": sum(sizes) + sum(size for _, _, _, size, _ in kinds),
+            "appended": self._hot.appended,
+            "commit_p50_ms": float(np.median(commits)),
+            "commit_p99_ms": float(np.percentile(commits, 99)),
+        }
+        return found
+
+    # the owner's -------------------------------------------------------------------------------
+    def keep(self, samples: Sequence[Samples]) -> int:
+        """Store samples that the hub derived itself; the sequence they got in the log "hub"."""
+        with self._store.writing:
+            spans = self.spans(OWN)
+            after = spans[-1][1] if spans else None
+            first = (after or 0) + 1
+            last = first + len(samples) - 1
+            if samples:
+                self.append(
+                    [Batch(log=OWN, first=first, last=last, after=after, samples=tuple(samples))]
+                )
+            return last
+
+    def seal(self, everything: bool = False) -> int:
+        """Write full hot tables as segments; how many. everything: the current ones too."""
+        tables = self._hot.sealed(everything)
+        for number, kind in tables:
+            seal(self._store, self._hot, number, kind, self.now())
+        return len(tables)
+
+    def merge(self, everything: bool = False, pause: Callable[[], bool] = lambda: False) -> int:
+        """Merge one group of runs if there is a useful one; the number of files that went.
+
+        everything: all groups, each period into one run. pause: called after each file written,
+        True to give up.
+        """
+        while True:
+            with self._store.snapshot() as db:
+                found = runs(db)
+            groups = plan(found, self.settings.fan, self.now(), everything)
+            if not groups:
+                return 0
+            went = merge(self._store, groups[0], self.now(), pause)
+            if not everything or not went:
+                return went
+
+    def backup(self, path: Path) -> int:
+        """A consistent copy in the new folder `path`; the bytes it holds. Opening it restores it."""
+        return backup(self._store, path)
+
+    def close(self) -> None:
+        self._store.close()

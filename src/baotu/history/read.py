@@ -1,0 +1,192 @@
+"""Reading one tag: its samples, what they look like, and their aggregates.
+
+Long windows are answered from rollups: a bucket of minutes or hours keeps its first, lowest,
+highest and last sample with their stamps, so what is returned are always real samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from baotu.sdk.ports import Buckets
+from baotu.sdk.quality import Quality
+from baotu.sdk.samples import Samples
+
+from .columns import column, samples_of, thin
+from .hot import Hot
+from .latest import NEVER
+from .sql import HOUR, MINUTE, ROLLED, VALUE, combine, files, floor, roll, unpack_rollup
+from .store import Connection, Store
+
+TABLE = {MINUTE: "minute", HOUR: "hour"}
+COARSE = 2  # a rollup may answer when a bucket of the picture is at least this many times as wide
+LEAST, MOST = -(1 << 62), 1 << 62
+_SUMS = ("count", "low", "high", "first", "last", "total")
+
+
+class Reader:
+    """Any thread; `horizon(kind)` tells before which time raw samples or rollups are forgotten."""
+
+    def __init__(self, store: Store, hot: Hot, horizon: Callable[[str], int]) -> None:
+        self.store, self.hot, self.horizon = store, hot, horizon
+
+    def read(self, tag: int, start: int, end: int, limit: int | None = None) -> Samples:
+        with self.store.snapshot() as db:
+            return self._raw(db, tag, *_bounds(start, end), limit)
+
+    def window(self, tag: int, start: int, end: int, points: int) -> Samples:
+        if points < 1:
+            raise ValueError(f"points is {points}: at least one is needed")
+        start, end = _bounds(start, end)
+        newest = self.hot.latest.time(tag)
+        if newest == NEVER:
+            return Samples.empty()
+        end = max(start, min(end, newest + 1))  # an end in the future must not waste the buckets
+        width = self._width(tag, start, end, points)
+        with self.store.snapshot() as db:
+            if width:
+                found = self._outline(db, tag, start, end, width)
+            else:
+                found = self._raw(db, tag, start, end, None)
+        return thin(found, start, end, points)
+
+    def aggregate(self, tag: int, start: int, end: int, bucket_ns: int) -> Buckets:
+        if bucket_ns < 1:
+            raise ValueError(f"bucket_ns is {bucket_ns}: a bucket has at least one nanosecond")
+        start, end = _bounds(start, end)
+        fits = [w for w in (HOUR, MINUTE) if bucket_ns % w == 0 and start % w == 0]
+        with self.store.snapshot() as db:
+            if fits:
+                middle = start + max(0, end - start) // fits[0] * fits[0]
+                parts = [self._rolled(db, tag, fits[0], start, middle)]
+                parts.append(self._on_the_fly(db, tag, middle, end, MINUTE, 0))
+            else:
+                parts = [self._on_the_fly(db, tag, start, end, bucket_ns, start)]
+            union = " union all ".join(part for part in parts if part)
+            if not union:
+                return _buckets(bucket_ns, {})
+            rows = combine(f"({union})", floor("start", bucket_ns, start))
+            select = (
+                f"select start, {', '.join(_SUMS)} from ({rows}) where count > 0 order by start"
+            )
+            return _buckets(bucket_ns, db.execute(select).fetchnumpy())
+
+    # raw ---------------------------------------------------------------------------------------
+    def _sources(self, db: Connection, kind: str, tag: int, start: int, end: int) -> list[str]:
+        """FROM clauses, filtered, that together hold the raw rows: use them in this transaction."""
+        paths, numbers = self._plan(db, kind, tag, start, end)
+        where = f"where tag = {tag} and time >= {start} and time < {end}"
+        found = [f"(select tag, time, value, quality from hot_{n} {where})" for n in numbers]
+        if paths:
+            value = f"{VALUE[kind]} as value"
+            found.append(f"(select tag, time, {value}, quality from {files(paths)} {where})")
+        return found
+
+    def _plan(
+        self, db: Connection, kind: str, tag: int, start: int, end: int
+    ) -> tuple[list[str], list[int]]:
+        """Files of `kind`, and hot tables, that may hold something of this tag and time."""
+        names = db.execute(
+            "select path from segment where kind = ? and high >= ? and low < ? "
+            "and tag_low <= ? and tag_high >= ?",
+            [kind, start, end, tag, tag],
+        ).fetchall()
+        hot = "text" if kind == "text" else "number"
+        tables = db.execute("select id from hot where kind = ?", [hot]).fetchall()
+        return self.store.paths([name for (name,) in names]), [number for (number,) in tables]
+
+    def _raw(self, db: Connection, tag: int, start: int, end: int, limit: int | None) -> Samples:
+        text = self.hot.latest.is_text(tag)
+        sources = self._sources(db, "text" if text else "number", tag, start, end)
+        if not sources or start >= end:
+            return Samples.empty(text)
+        select = " union all ".join(f"select time, value, quality from {s}" for s in sources)
+        if limit is not None:
+            select = f"select * from ({select}) order by time limit {int(limit)}"
+        return samples_of(tag, db.execute(select).fetchnumpy(), text)
+
+    # rollups -----------------------------------------------------------------------------------
+    def _width(self, tag: int, start: int, end: int, points: int) -> int:
+        """Of the rollup that is fine enough, 0 when only raw samples are."""
+        if self.hot.latest.is_text(tag):
+            return 0
+        bucket = (end - start) * 4 // points
+        for width in (HOUR, MINUTE):
+            if bucket >= COARSE * width and start >= self.horizon(TABLE[width]):
+                return width
+        return MINUTE if start < self.horizon("number") else 0
+
+    def _rolled(self, db: Connection, tag: int, width: int, start: int, end: int) -> str:
+        """SELECT of the rollup rows of [start, end), both multiples of `width`."""
+        if start >= end:
+            return ""
+        paths, numbers = self._plan(db, TABLE[width], tag, start, end)
+        names = ", ".join(ROLLED)
+        parts = []
+        if paths:
+            where = f"where tag = {tag} and start >= {start} and start < {end}"
+            parts.append(f"select {names} from ({unpack_rollup(files(paths))}) {where}")
+        for number in numbers:
+            where = f"where tag = {tag} and time >= {start} and time < {end}"
+            rows = roll(f"(select * from hot_{number} {where})", width)
+            parts.append(f"select {names} from ({rows})")
+        return " union all ".join(parts)
+
+    def _on_the_fly(
+        self, db: Connection, tag: int, start: int, end: int, width: int, origin: int
+    ) -> str:
+        if start >= end:
+            return ""
+        names = ", ".join(ROLLED)
+        return " union all ".join(
+            f"select {names} from ({roll(source, width, origin=origin)})"
+            for source in self._sources(db, "number", tag, start, end)
+        )
+
+    def _outline(self, db: Connection, tag: int, start: int, end: int, width: int) -> Samples:
+        """The remarkable samples of [start, end): from rollups, and raw ones at both ends."""
+        first, last = -(-start // width) * width, end // width * width
+        if first >= last:
+            return self._raw(db, tag, start, end, None)
+        parts = [self._raw(db, tag, start, first, None), self._raw(db, tag, last, end, None)]
+        if select := self._rolled(db, tag, width, first, last):
+            rows = db.execute(combine(f"({select})", "start")).fetchnumpy()
+            parts += _remarkable(tag, {name: column(rows[name]) for name in ROLLED})
+        return _in_order(Samples.concat(parts))
+
+
+def _remarkable(tag: int, rows: dict[str, np.ndarray]) -> list[Samples]:
+    """First, lowest, highest and last good sample of each bucket, and the first bad one."""
+    good, bad = rows["count"] > 0, rows["bad"] > 0
+    found = [
+        Samples.of(tag, rows[f"{name}_at"][good], rows[name][good], Quality.GOOD)
+        for name in ("first", "low", "high", "last")
+    ]
+    quality = rows["bad_quality"][bad].astype("u1")
+    return [*found, Samples.of(tag, rows["bad_at"][bad], rows["bad_value"][bad], quality)]
+
+
+def _in_order(samples: Samples) -> Samples:
+    """By time, each sample once."""
+    order = np.lexsort((samples.value, samples.time))
+    time, value = samples.time[order], samples.value[order]
+    new = (time[1:] != time[:-1]) | (value[1:] != value[:-1])
+    return samples.where(order[np.concatenate([[True], new])] if len(order) else order)
+
+
+def _buckets(duration: int, rows: dict[str, np.ndarray]) -> Buckets:
+    def get(name: str, kind: str = "f8") -> np.ndarray:
+        return column(rows[name]).astype(kind, copy=False) if rows else np.empty(0, kind)
+
+    count, total = get("count", "i8"), get("total")
+    return Buckets(
+        duration_ns=duration, start=get("start", "i8"), count=count, low=get("low"),
+        high=get("high"), mean=total / np.maximum(count, 1), first=get("first"), last=get("last"),
+        total=total,
+    )  # fmt: skip
+
+
+def _bounds(start: int, end: int) -> tuple[int, int]:
+    return max(LEAST, int(start)), min(MOST, int(end))

@@ -1,0 +1,144 @@
+"""Sealing: a full hot table becomes Parquet in (tag, time) order, one file a day, with its rollups.
+
+Every sample is rolled up exactly once, here; from then on raw files and rollups go their own ways.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from .hot import Hot
+from .sql import (
+    HOUR,
+    MINUTE,
+    NUMBER,
+    PARQUET,
+    PARQUET_TEXT,
+    PERIOD,
+    combine,
+    files,
+    floor,
+    pack_rollup,
+    plain,
+    roll,
+    squeeze,
+    unpack_rollup,
+)
+from .store import Connection, Segment, Store
+
+DAYS = 32  # a table of more days than this has clocks gone wild in it: the rest shares one file
+MIXED = -(1 << 31)  # the period of that file
+WIDTH = {"minute": MINUTE, "hour": HOUR}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The rows of a hot table that go into one file."""
+
+    period: int
+    where: str
+    rows: int
+    low: int
+    high: int
+    tag_low: int
+    tag_high: int
+
+
+def seal(store: Store, hot: Hot, number: int, kind: str, now: int) -> None:
+    """Appends and reads go on meanwhile; a crash anywhere leaves the hot table as it was."""
+    db = store.db.cursor()
+    try:
+        parts = _parts(db, number, kind)
+        segments: list[Segment] = []
+        try:
+            for part in parts:
+                segments += _files(store, db, number, kind, part, now)
+            store.seam("sealed")
+            with store.change(db):
+                hot.drop(db, number, sum(part.rows for part in parts))
+                store.enter(db, segments)
+        except BaseException:
+            store.bury([segment.path for segment in segments])
+            raise
+        store.seam("seal committed")
+    finally:
+        db.close()
+
+
+def _parts(db: Connection, number: int, kind: str) -> list[Part]:
+    day = floor("time", PERIOD[kind])
+    facts = "count(*), min(time), max(time), min(tag), max(tag)"
+    found = db.execute(
+        f"select {day} as day, {facts} from hot_{number} group by day order by count(*) desc"
+    ).fetchall()
+    parts = [
+        _part(start // PERIOD[kind], f"{day} = {start}", facts_of)
+        for start, *facts_of in found[:DAYS]
+    ]
+    if rest := [str(row[0]) for row in found[:DAYS]] if len(found) > DAYS else []:
+        where = f"{day} not in ({', '.join(rest)})"
+        row = db.execute(f"select {facts} from hot_{number} where {where}").fetchone()
+        assert row is not None
+        parts.append(_part(MIXED, where, list(row)))
+    return parts
+
+
+def _part(period: int, where: str, facts: list[int]) -> Part:
+    rows, low, high, tag_low, tag_high = facts
+    return Part(
+        period=period, where=where, rows=rows, low=low, high=high,
+        tag_low=tag_low, tag_high=tag_high,
+    )  # fmt: skip
+
+
+def _files(
+    store: Store, db: Connection, number: int, kind: str, part: Part, now: int
+) -> list[Segment]:
+    if kind == "text":
+        select, options = plain(f"hot_{number}", part.where), PARQUET_TEXT
+    else:
+        select, options = squeeze(f"hot_{number}", part.where, part.rows), PARQUET
+    written = store.write(db, select, options, kind, part.period)
+    raw = _segment(store, *written, kind, part, now)
+    return [raw] if kind == "text" else [raw, *_rollups(store, raw, part, now)]
+
+
+def _rollups(store: Store, raw: Segment, part: Part, now: int) -> list[Segment]:
+    with store.workshop() as db:
+        unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
+        source = f"({unpacked} from {files(store.paths([raw.path]))})"
+        rows = pack_rollup(roll(source, MINUTE, "exponent"))
+        written = store.write(db, rows, PARQUET, "minute", part.period)
+        minute = _segment(store, *written, "minute", part, now)
+        source = f"({unpack_rollup(files(store.paths([minute.path])))})"
+        month = part.period if part.period == MIXED else part.low // PERIOD["hour"]
+        rows = pack_rollup(combine(source, floor("start", HOUR), "exponent"))
+        written = store.write(db, rows, PARQUET, "hour", month)
+        return [minute, _segment(store, *written, "hour", part, now, month)]
+
+
+def _segment(
+    store: Store,
+    name: str,
+    rows: int,
+    kind: str,
+    part: Part,
+    now: int,
+    period: int | None = None,
+) -> Segment:
+    width = WIDTH.get(kind, 1)
+    return Segment(
+        path=name,
+        kind=kind,
+        period=part.period if period is None else period,
+        run=uuid.uuid4().hex,
+        level=0,
+        made=now,
+        low=part.low // width * width,
+        high=part.high // width * width + width - 1,
+        tag_low=part.tag_low,
+        tag_high=part.tag_high,
+        rows=rows,
+        bytes=(store.files / name).stat().st_size,
+    )

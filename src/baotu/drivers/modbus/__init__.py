@@ -6,12 +6,14 @@ from baotu.sdk import DriverEntry
 
 from .address import HELP
 from .driver import Modbus
+from .server import ModbusServer
 
 DRIVER = DriverEntry(
     title="Modbus 协议 Modbus",
     summary="读写 Modbus TCP 和 RTU-over-TCP 设备，并以寄存器形式提供位号 "
     "Reads and writes Modbus TCP and RTU-over-TCP devices, and offers tags as registers",
     client=Modbus,
+    server=ModbusServer,
     address_help=HELP,
     kinds={
         "bool": "boolean", "string": "text", "int16": "number", "uint16": "number",

@@ -99,9 +99,7 @@ class Block:
         told = []
         if self.columns:
             frame = np.frombuffer(answer, np.uint8)
-            parts = [column.read(frame) for column in self.columns]
-            value = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            quality = self.good
+            value, quality = self._numbers(frame), self.good
             if not self.finite and not (finite := np.isfinite(value)).all():
                 quality = np.where(finite, self.good, self.odd)
             told.append(Samples(self.tags, np.full(len(value), time, np.int64), value, quality))
@@ -110,6 +108,11 @@ class Block:
             values = np.array([value for value, _ in read], object)
             told.append(Samples.of(self.text_tags, time, values, [int(q) for _, q in read]))
         return told
+
+    def _numbers(self, frame: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):  # widening a signalling NaN is what we expect of one
+            parts = [column.read(frame) for column in self.columns]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def all_tags(self) -> np.ndarray:
         return np.concatenate((self.tags, self.text_tags)) if self.texts else self.tags
@@ -188,7 +191,7 @@ def _column(places: list[Address], start: int, data: int) -> Column:
     if not type.dtype:
         bit = np.array([p.bit for p in places], np.intp)
         return Column(dtype="", index=data + 2 * at + (bit < 8), mask=_mask(bit & 7))
-    orders = {p.order: positions(type.size, p.order) for p in places}
+    orders = {order: positions(type.size, order) for order in {p.order for p in places}}
     within = np.stack([orders[p.order] for p in places])
     index = (data + 2 * at[:, None] + within).reshape(-1)
     return Column(dtype=type.dtype, index=index, digits=type.digits)

@@ -145,7 +145,7 @@ class Modbus(PolledDriver):
         """An answer that is not the expected one: a passing no, a lasting no, or nonsense."""
         code = self._no(block.unit, block.function, answer, str(block))
         no = EXCEPTIONS.get(code, UNKNOWN)
-        if no.passing:
+        if no.passing and (code == ACKNOWLEDGED or block.function == block.table.read):
             return block.nothing(no.quality, time)
         raise _refusal(str(block), code)
 

@@ -123,12 +123,13 @@ class Faults:
             )
         return known
 
-    def dead_devices(self, now: float) -> set[str]:
-        """Names of the controllers that do not answer now."""
-        dead = set()
+    def dead_devices(self, now: float) -> dict[str, float]:
+        """Names of the controllers that do not answer now, with the strongest loss of each."""
+        dead: dict[str, float] = {}
         for fault in self.active("network_loss"):
             machine = self._points.layout.machine(fault.target)
-            dead.add(machine.device if machine else fault.target)
+            name = machine.device if machine else fault.target
+            dead[name] = max(dead.get(name, 0.0), fault.strength(now))
         return dead
 
     def _made(self, name: str) -> Fault | None:

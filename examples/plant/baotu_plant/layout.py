@@ -47,6 +47,7 @@ class Device:
     counter: how counters are stored. measured: the table they lie in. booleans: where those are.
     read_limit: registers in one read; it refuses more. connections: how many it accepts.
     framing: rtu for a serial gateway. unit: of the first machine; `units` gives each its own.
+    pressure_kpa: pressures are kept in kPa, whatever the rest of the plant uses.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Device:
     framing: Literal["tcp", "rtu"] = "tcp"
     unit: int = 1
     units: bool = False
+    pressure_kpa: bool = False
 
 
 ENTERPRISE = "quancheng"
@@ -104,7 +106,7 @@ DEVICES = (
     Device(name="water-1", title="一号泵站控制器 Station 1 controller", protocol="modbus"),
     Device(
         name="water-2", title="二号泵站控制器 Station 2 controller", protocol="modbus",
-        order="CDAB", measured="input", connections=1,
+        order="CDAB", measured="input", connections=1, pressure_kpa=True,
     ),
     Device(
         name="furnace-plc", title="中频炉控制器 Furnace controller", protocol="modbus",
@@ -125,7 +127,7 @@ DEVICES = (
     Device(name="machining-cell", title="机加工单元 Machining cells", protocol="opcua"),
     Device(name="casting-line", title="铸造线 Casting line", protocol="opcua"),
     Device(name="test-bench", title="试验台网关 Test bench gateway", protocol="sparkplug"),
-    Device(name="power-room", title="配电室网关 Switch room gateway", protocol="sparkplug"),
+    Device(name="power-room", title="配电室网关 Switch room gateway", protocol="sparkplug", number="float64"),
     Device(name="air-2", title="二号空压网关 Air gateway 2", protocol="sparkplug"),
     Device(name="treatment", title="水处理网关 Treatment gateway", protocol="sparkplug"),
 )  # fmt: skip

@@ -18,13 +18,17 @@ from asyncua.server.internal_server import InternalServer
 
 from .layout import FAST_S, Device
 from .opcua_history import Rings, stamp
+from .opcua_names import address
 from .opcua_space import node_id, roots, standard_nodes
-from .opcua_tree import VARIANT, Tree, address
+from .opcua_tree import VARIANT, Tree
 from .points import Point
 from .simulation import STEP_S, Refusal, Simulation
 
 HISTORY = 6000  # rows of the fast points: ten minutes
 SLICES = round(1.0 / STEP_S)  # slow points are told in this many turns, a tenth of them in each
+
+
+CLOCK = node_id("Server_ServerStatus_CurrentTime")
 
 
 class Reading(ua.DataValue):
@@ -113,6 +117,7 @@ class OpcUa:
         server.product_uri = "urn:quancheng:plant"
         server.manufacturer_name = "Quancheng"
         server.set_endpoint(self.url)
+        server.disable_clock()  # its own would be waited for at the end; `tell` sets the time
         await server.init()
         await server.set_application_uri(f"urn:quancheng:{self.device.name}")
         internal.history_manager.set_storage(self._rings)
@@ -144,6 +149,9 @@ class OpcUa:
         changed = np.flatnonzero(values != self._last[chosen])
         when = stamp(time)
         write = self._server.iserver.aspace.write_attribute_value
+        if step % SLICES == 0:
+            now = Reading(Value=ua.Variant(when, ua.VariantType.DateTime), SourceTimestamp=when)
+            await write(CLOCK, ua.AttributeIds.Value, now)
         for place, value in zip(chosen[changed].tolist(), values[changed].tolist(), strict=True):
             reading = self._reading(self._points[place], value, when)
             await write(self._ids[place], ua.AttributeIds.Value, reading)

@@ -7,6 +7,7 @@ from typing import Any
 from asyncua import ua
 
 from .layout import FAST_S, SITE, Machine
+from .opcua_names import address
 from .opcua_space import node_id
 from .points import Point
 
@@ -16,11 +17,6 @@ VARIANT = {
     "text": ua.VariantType.String,
 }
 DATA_TYPE = {"number": "Double", "boolean": "Boolean", "text": "String"}
-
-
-def address(point: Point) -> str:
-    """The string part of a point's node id: `furnace-3.temperature`."""
-    return f"{point.machine.id}.{point.property.id}"
 
 
 class Tree:

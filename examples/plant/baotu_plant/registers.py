@@ -26,7 +26,8 @@ BIT_TABLES = ("coil", "discrete")
 class Place:
     """A point in a table of a unit. type: a row of DTYPES, "text" or "bit".
 
-    bit: of a register, -1: none. raw value = engineering value / scale.
+    bit: of a register, -1: none. raw value = engineering value / (scale × factor): `scale` is the
+    tag file's, `factor` turns the device's `raw_unit` into ours.
     """
 
     point: Point
@@ -38,6 +39,11 @@ class Place:
     order: str = "ABCD"
     bit: int = -1
     scale: float = 1.0
+    raw_unit: str = ""
+
+    @property
+    def factor(self) -> float:
+        return 0.01 if self.raw_unit == "kPa" else 1.0
 
     def address(self, first_unit: int) -> str:
         """As a tag file writes it; the unit is left out where it is the connection's."""
@@ -98,6 +104,7 @@ class _Machine:
             type=type,
             order=self.device.order,
             scale=_scale(point, type) if whole else 1.0,
+            raw_unit="kPa" if self.device.pressure_kpa and point.property.unit == "bar" else "",
         )
 
     def _bit(self, point: Point) -> Place:
@@ -165,7 +172,7 @@ def decoded(place: Place, table: np.ndarray) -> float:
     if place.type == "bit":
         return float(words[0] >> max(place.bit, 0) & 1)
     raw = ordered(words.reshape(1, -1), place.order).astype(">u2").view(DTYPES[place.type])
-    return float(raw[0, 0]) * place.scale
+    return float(raw[0, 0]) * place.scale * place.factor
 
 
 def ordered(words: np.ndarray, order: str) -> np.ndarray:
@@ -183,7 +190,7 @@ def ordered(words: np.ndarray, order: str) -> np.ndarray:
 def _number_filler(store: np.ndarray, places: list[Place]) -> Callable[[np.ndarray], None]:
     first = places[0]
     source = np.array([p.point.index for p in places])
-    scale = np.array([p.scale for p in places])
+    scale = np.array([p.scale * p.factor for p in places])
     target = np.array([range(p.start, p.start + p.width) for p in places])
     dtype = np.dtype(DTYPES[first.type])
 

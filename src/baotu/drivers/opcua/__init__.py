@@ -4,6 +4,7 @@ from baotu.sdk import DriverEntry
 
 from .address import HELP
 from .client import Client
+from .server import Server
 
 DRIVER = DriverEntry(
     title="OPC UA 客户端与服务器 OPC UA client and server",
@@ -12,6 +13,7 @@ DRIVER = DriverEntry(
         "Subscribes to variables of OPC UA servers and serves the tag tree to clients"
     ),
     client=Client,
+    server=Server,
     address_help=HELP,
     kinds={
         "Boolean": "boolean", "SByte": "number", "Byte": "number", "Int16": "number",

@@ -119,9 +119,6 @@ class ServerSettings:
         False, title="允许离开本机的明文连接(不安全) Allow open connections off this host: insecure"
     )
     sessions: int = setting(50, title="最多会话数 Most sessions", low=1, high=1000)
-    writes: bool = setting(
-        False, title="允许客户端写可写位号 Clients may write the tags that are writable"
-    )
 
     def __post_init__(self) -> None:
         host(self.endpoint)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
 
 from . import live, pages, problem
 from .api import house, plant, samples, verbs
@@ -16,7 +14,6 @@ from .gate import Gate
 from .metrics import Metrics
 from .rooms import Rooms
 
-STATIC = Path(__file__).parent / "static"
 ABOUT = """
 Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
 Refusals are RFC 9457 problem details. Samples come as columns: `application/json`, `text/csv`
@@ -26,6 +23,9 @@ or `application/vnd.apache.arrow.stream`, by `Accept`.
 `{"unsubscribe": [names]}`; columns as in `/api/latest` arrive at most five times a second, the
 newest value of each tag. `?time=ms` for whole milliseconds.
 """
+
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def build(rooms: Rooms) -> FastAPI:
@@ -61,7 +61,10 @@ def build_api(rooms: Rooms) -> FastAPI:
         """Figures in the Prometheus text form."""
         return metrics.answer()
 
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
+    def nothing(rest: str) -> None:
+        raise problem.NotFound("path", f"there is no /api/{rest}; see /openapi.json")
+
     problem.install(app)
     app.add_middleware(Gate, rooms=rooms, metrics=metrics)
     _describe_problems(app)

@@ -1,5 +1,135 @@
-"""Pages."""
+"""Pages: one frame, one address for every object, `/zh/…` and `/en/…`.
+
+NiceGUI registers pages once for a whole process. So a page finds its rooms in the request, where
+the gate put them, and installing a second console adds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from nicegui import app as nice
+from nicegui import ui
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from baotu.sdk.view import in_language
+
+from ..rooms import Rooms
+from . import apps, config
+from .frame import frame, part
+from .words import PLACES, Place
+
+STATIC = Path(__file__).parent.parent / "static"
+LANGUAGES: dict[str, Any] = {"zh": "zh-CN", "en": "en-US"}
+HEADS = tuple(p.name for p in PLACES if p.name) + ("asset", "app")
 
 
-def install(app, rooms):
-    pass
+def install(app: FastAPI, rooms: Rooms) -> None:
+    static = f"/static/{fingerprint()}"
+    app.mount(static, Immutable(directory=STATIC), name="static")
+    app.add_api_route("/", _home, include_in_schema=False)
+    for name in HEADS:
+        app.add_api_route(f"/{name}", _to_language, include_in_schema=False)
+        app.add_api_route(f"/{name}/{{rest:path}}", _to_language, include_in_schema=False)
+    if "/zh" not in {getattr(route, "path", "") for route in nice.routes}:
+        for language in LANGUAGES:
+            _register(language, static)
+    ui.run_with(
+        app, title="趵突 Baotu", favicon=STATIC / "icon.svg", dark=None, tailwind=False,
+        reconnect_timeout=10, show_welcome_message=False, message_history_length=200,
+    )  # fmt: skip
+
+
+def fingerprint() -> str:
+    """Of every file under static: a new release has new addresses, so a cache is never stale."""
+    files = sorted(path for path in STATIC.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+class Immutable(StaticFiles):
+    """Files whose address changes with their content may be kept for ever."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def language_of(request: Request) -> str:
+    """What was chosen before, else what the browser prefers; English when it knows neither."""
+    if (chosen := request.cookies.get("baotu.language", "")) in LANGUAGES:
+        return chosen
+    wishes = []
+    for place, wish in enumerate(request.headers.get("accept-language", "").split(",")):
+        name, _, weight = wish.strip().partition(";q=")
+        wishes.append((-float(weight or 1), place, name[:2].lower()))
+    return next((name for _, _, name in sorted(wishes) if name in LANGUAGES), "en")
+
+
+def _home(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"/{language_of(request)}")
+
+
+def _to_language(request: Request) -> RedirectResponse:
+    """`/asset/…` in a report or a proof leads to the reader's language."""
+    return RedirectResponse(request.url.replace(path=f"/{language_of(request)}{request.url.path}"))
+
+
+def _register(language: str, static: str) -> None:
+    """All pages of one language."""
+
+    def page(path: str, here: Place) -> Callable[[Callable[..., Any]], Any]:
+        title = in_language(here.title, language)
+        return ui.page(f"/{language}{path}", title=title, language=LANGUAGES[language])
+
+    for here in PLACES:
+        if here.part:
+            _drawn(page, here, language, static)
+    apps.register(page, language, static)
+    config.register(page, language, static)
+    _asset(page, language, static)
+    _nowhere(page, language, static)
+
+
+def _drawn(page: Callable[..., Any], here: Place, language: str, static: str) -> None:
+    @page(f"/{here.name}" if here.name else "", here)
+    def show(request: Request) -> None:
+        rooms: Rooms = request.scope["baotu.rooms"]
+        with frame(rooms, rooms.identify(request), language, static, here):
+            part(here.part, static)
+
+
+def _asset(page: Callable[..., Any], language: str, static: str) -> None:
+    here = Place(name="asset", title="资产 Asset", icon="")
+
+    @page("/asset/{path:path}", here)
+    def show(request: Request, path: str) -> None:
+        rooms: Rooms = request.scope["baotu.rooms"]
+        names = path.split("/")
+        above = ["/".join(names[:n]) for n in range(1, len(names))]
+        crumbs = tuple((titled(rooms, p, language), f"/asset/{p}") for p in above)
+        title = titled(rooms, path, language)
+        caller = rooms.identify(request)
+        with frame(rooms, caller, language, static, here, crumbs, title):
+            part("asset", static, path=path)
+
+
+def _nowhere(page: Callable[..., Any], language: str, static: str) -> None:
+    here = Place(name="", title="没有这一页 No such page", icon="")
+
+    @page("/{rest:path}", here)
+    def show(request: Request, rest: str) -> None:
+        rooms: Rooms = request.scope["baotu.rooms"]
+        with frame(rooms, rooms.identify(request), language, static, here):
+            say = "这里什么也没有，用上方的查找试试。 There is nothing at this address; try the search above."
+            ui.element("p").classes("panel empty").text = in_language(say, language)
+
+
+def titled(rooms: Rooms, path: str, language: str) -> str:
+    known = rooms.plant.asset(path)
+    return in_language(known.title, language) if known and known.title else path.split("/")[-1]

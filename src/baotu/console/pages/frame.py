@@ -1,0 +1,117 @@
+"""The frame around every page: top bar, pages, tree of assets, tabs for the thumb.
+
+One piece of HTML, so that a page costs the server a handful of elements.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from urllib.parse import quote
+
+from nicegui import ui
+
+from baotu.sdk import Caller
+from baotu.sdk.view import in_language
+
+from ..rooms import Rooms
+from .words import PLACES, TABS, Place
+
+# before the first paint: the theme remembered, else the system's
+THEME = """<script>document.documentElement.dataset.theme = localStorage.getItem("baotu.theme")
+  || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");</script>"""
+CURRENT = ' aria-current="page"'
+SHEETS = ("tokens", "frame", "parts", "pages")
+MENU = "M2.5 4.5h13 M2.5 9h13 M2.5 13.5h13"
+FIND = "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 1 1 0-11z M12 12l4 4"
+
+
+@contextmanager
+def frame(
+    rooms: Rooms,
+    caller: Caller,
+    language: str,
+    static: str,
+    here: Place,
+    crumbs: tuple[tuple[str, str], ...] = (),
+    title: str = "",
+) -> Iterator[None]:
+    """static: address of the scripts and sheets. crumbs: (text, path) above this page."""
+    shown = title or in_language(here.title, language)
+    ui.page_title(f"{shown} · {in_language(rooms.title, language)}")
+    ui.add_head_html(head(static))
+    html = _top(rooms, caller, language, crumbs, shown) + _side(rooms, language, here)
+    ui.html(html + _tabs(language, here), sanitize=False)
+    with ui.element("main").classes("main").props("id=main tabindex=-1"):
+        yield
+
+
+def head(static: str) -> str:
+    sheets = "".join(f'<link rel="stylesheet" href="{static}/css/{name}.css">' for name in SHEETS)
+    return f'{THEME}{sheets}<script type="module" src="{static}/js/frame.js"></script>'
+
+
+def part(name: str, static: str, **about: object) -> None:
+    """A part drawn in the browser, `<bt-name>`; `about` is handed to it as JSON."""
+    ui.add_head_html(f'<script type="module" src="{static}/js/{name}.js"></script>')
+    element = ui.element(f"bt-{name}")
+    if about:
+        element.props["data-about"] = json.dumps(about, ensure_ascii=False)
+
+
+def icon(path: str) -> str:
+    return (
+        '<svg viewBox="0 0 18 18" fill="none" stroke="currentColor" stroke-width="1.5" '
+        f'stroke-linejoin="round" aria-hidden="true"><path d="{path}"/></svg>'
+    )
+
+
+def _top(
+    rooms: Rooms, caller: Caller, language: str, crumbs: tuple[tuple[str, str], ...], title: str
+) -> str:
+    find = in_language("查找 Search", language)
+    plant = escape(in_language(rooms.title, language))
+    above = "".join(
+        f'<a href="/{language}{quote(path)}">{escape(text)}</a><i>›</i>' for text, path in crumbs
+    )
+    name = "趵突" if language == "zh" else "Baotu"
+    where = in_language("位置 You are here", language)
+    skip = in_language("跳到内容 Skip to content", language)
+    menu = in_language("菜单 Menu", language)
+    return f"""
+<a class="skip" href="#main">{skip}</a><header class="top">
+<a class="brand" href="/{language}" title="{plant}"><b>{name}</b><span>{plant}</span></a>
+<nav class="crumbs" aria-label="{where}">{above}<h1 class="cut">{escape(title)}</h1></nav>
+<bt-pulse></bt-pulse><bt-counts></bt-counts>
+<button class="tool find" data-act="find" aria-label="{find}">{icon(FIND)}<span>{find}</span><kbd>Ctrl K</kbd></button>
+<bt-tools style="display:flex"></bt-tools><span class="who small muted" title="{escape(caller.organisation)}">{escape(caller.name)}</span>
+</header><div class="veil" data-act="close-menu" aria-label="{menu}"></div>"""
+
+
+def _side(rooms: Rooms, language: str, here: Place) -> str:
+    links = "".join(
+        f'<a href="/{language}{"/" + p.name if p.name else ""}" data-title="{p.title}"'
+        f"{CURRENT if p is here else ''}>{icon(p.icon)}"
+        f"<span>{in_language(p.title, language)}</span></a>"
+        for p in PLACES
+        if p.name != "faults" or rooms.faults is not None
+    )
+    label = in_language("页面 Pages", language)
+    return (
+        f'<aside class="side"><nav class="pages" aria-label="{label}">{links}</nav>'
+        "<bt-tree></bt-tree></aside>"
+    )
+
+
+def _tabs(language: str, here: Place) -> str:
+    links = "".join(
+        f'<a href="/{language}{"/" + p.name if p.name else ""}"'
+        f"{CURRENT if p is here else ''}>{icon(p.icon)}"
+        f"{in_language(p.title, language)}</a>"
+        for p in PLACES
+        if p.name in TABS
+    )
+    menu = in_language("菜单 Menu", language)
+    return f'<nav class="tabs">{links}<button data-act="menu">{icon(MENU)}{menu}</button></nav>'

@@ -1,0 +1,83 @@
+/** The alarm list: acknowledge with one thumb, shelve with a reason, look back. */
+import { Part, ago, assetLink, clock, empty, get, h, query, send, t, toast, trendLink } from "./core.js";
+import { alarmState } from "./alarmline.js";
+import { openForm } from "./form.js";
+import { live } from "./live.js";
+import { PRIORITY, shape, tallies } from "./shapes.js";
+
+class Alarms extends Part {
+  async start() {
+    this.className = "panel alarms";
+    this.which = new URLSearchParams(location.search).get("state") === "history" ? "history" : "open";
+    this.only = 0;
+    this.words = "";
+    this.head = h("header", {});
+    this.field = h("input", { class: "box", type: "search", placeholder: t("报警文字或资产 Words or asset"), "aria-label": t("查找报警 Find alarms"), oninput: () => ((this.words = this.field.value.toLowerCase()), this.draw()) });
+    this.list = h("div", { "aria-live": "polite" });
+    this.append(this.head, this.list);
+    const verbs = await get("verbs").then((told) => told.verbs, () => []);
+    this.verbs = Object.fromEntries(verbs.filter((v) => v.app === "alarms").map((v) => [v.name, v]));
+    this.again = this.every(4, () => this.load());
+    live.addEventListener("changed", this.again);
+    this.own(() => live.removeEventListener("changed", this.again));
+  }
+
+  async load() {
+    this.told = await get(`alarms?${query({ state: this.which, limit: 1000 })}`);
+    this.draw();
+  }
+
+  tabs() {
+    const tab = (which, title) => h("button", { class: "btn", "aria-pressed": String(this.which === which), onclick: () => this.turn(which) }, t(title));
+    const filter = [1, 2, 3, 4].map((p) => h("button", { class: "btn", "aria-pressed": String(this.only === p), "aria-label": `${t("只看 Only")} ${t(PRIORITY[p])}`, onclick: () => ((this.only = this.only === p ? 0 : p), this.draw()) }, shape(p), String(this.told.counts[p - 1])));
+    return [h("span", { class: "bar" }, tab("open", "未结 Open"), tab("history", "历史 History")), h("span", { class: "bar" }, this.which === "open" ? filter : tallies(this.told.counts)), this.field];
+  }
+
+  turn(which) {
+    this.which = which;
+    history.replaceState(null, "", which === "open" ? location.pathname : "?state=history");
+    this.again();
+  }
+
+  draw() {
+    const typing = document.activeElement === this.field;
+    this.head.replaceChildren(...this.tabs());
+    if (typing) this.field.focus();
+    const rows = this.told.alarms.filter((a) => (!this.only || a.priority === this.only) && `${a.message} ${a.tag}`.toLowerCase().includes(this.words));
+    const sign = JSON.stringify([rows.map((a) => ({ ...a, ago: ago(a.raised) })), this.which]);
+    if (sign === this.sign) return; // nothing moves that did not change
+    this.sign = sign;
+    if (!rows.length) return this.list.replaceChildren(this.told.note ? empty(this.told.note) : this.told.alarms.length ? empty("没有符合筛选的报警。 No alarm passes the filter.") : empty(this.which === "open" ? "没有未结报警。应用发现异常时，报警会出现在这里。 No open alarms. They appear here when an app finds something abnormal." : "还没有报警发生过。 No alarm has been raised yet."));
+    this.list.replaceChildren(h("ul", { class: "alarm-list" }, rows.map((alarm) => this.row(alarm))));
+  }
+
+  row(alarm) {
+    const calls = alarm.active && !alarm.acknowledged && !alarm.shelved_until;
+    const where = alarm.asset ? h("a", { href: assetLink(alarm.asset) }, alarm.asset) : null;
+    const acts = this.which === "open" ? [
+      this.verbs.acknowledge && !alarm.acknowledged ? h("button", { class: "btn main-act", onclick: (event) => this.acknowledge(alarm, event.target) }, t("确认 Acknowledge")) : null,
+      alarm.shelved_until ? (this.verbs.unshelve ? h("button", { class: "btn", onclick: () => this.ask("unshelve", alarm) }, t("取消搁置 Unshelve")) : null) : this.verbs.shelve ? h("button", { class: "btn", onclick: () => this.ask("shelve", alarm) }, t("搁置 Shelve")) : null,
+    ] : [];
+    return h("li", { class: calls ? "alarm calls" : "alarm" }, h("span", { class: "mark" }, shape(alarm.priority, Boolean(alarm.shelved_until))),
+      h("div", { class: "said" }, h("b", {}, t(alarm.message)), h("span", { class: "small muted where" }, where, alarm.tag ? h("a", { href: trendLink([alarm.tag]) }, t("趋势 Trend")) : null, alarm.app ? h("span", {}, alarm.app) : null)),
+      h("div", { class: "when" }, h("time", { title: clock(alarm.raised, "always") }, `${clock(alarm.raised)} · ${ago(alarm.raised)}`), h("span", { class: "small muted" }, alarmState(alarm), alarm.by ? ` · ${alarm.by}` : "", alarm.cleared && this.which === "history" ? ` · ${clock(alarm.cleared)}` : "")),
+      h("div", { class: "bar acts" }, acts));
+  }
+
+  async acknowledge(alarm, button) {
+    button.disabled = true;
+    try {
+      await send("alarms/acknowledge", { alarm: alarm.id });
+      await this.load();
+    } catch (error) {
+      toast(error.message, true);
+      button.disabled = false;
+    }
+  }
+
+  async ask(name, alarm) {
+    if (await openForm(this.verbs[name], { alarm: alarm.id, minutes: 60 })) this.load();
+  }
+}
+
+customElements.define("bt-alarms", Alarms);

@@ -1,0 +1,223 @@
+/** A trend on ECharts: any range by wheel, drag and pinch, extremes kept, one axis for each unit. */
+import { echarts } from "nicegui-echart";
+import { get, query, t, unit } from "./core.js";
+import { live } from "./live.js";
+import { byTag } from "./shapes.js";
+
+const DASHES = ["solid", "solid", "solid", "solid", "dashed", "dashed", "dashed", "dashed"];
+const TEN_YEARS = 10 * 365 * 86400e3;
+
+export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (n) => token(`--s${(n % 8) + 1}`);
+
+export class TrendChart extends EventTarget {
+  /** tags: rows as the API tells them. span in ms: follows the present unless `fix` is called. */
+  constructor(el, tags, span) {
+    super();
+    Object.assign(this, { el, tags, span, follow: true, from: Date.now() - span, to: Date.now(), points: {}, marks: [] });
+    this.chart = echarts.init(el, null, { renderer: "canvas" });
+    this.sized = new ResizeObserver(() => (this.chart.resize(), this.plan()));
+    this.sized.observe(el);
+    this.themed = () => this.build();
+    addEventListener("baotu:theme", this.themed);
+    this.build();
+    this.gestures();
+    this.fetch();
+    this.unwatch = live.watch(tags.map((tag) => tag.name), (sample, name) => this.add(name, sample));
+    this.clock = setInterval(() => this.tick(), 500);
+  }
+
+  close() {
+    clearInterval(this.clock);
+    clearTimeout(this.due);
+    this.unwatch();
+    this.sized.disconnect();
+    removeEventListener("baotu:theme", this.themed);
+    this.chart.dispose();
+  }
+
+  build() {
+    const units = [...new Set(this.tags.map((tag) => (tag.kind === "number" ? unit(tag.unit) : " ")))];
+    const text = token("--muted"), line = token("--line");
+    const narrow = this.el.clientWidth < 560;
+    const step = narrow ? 38 : 56;
+    const left = Math.ceil(units.length / 2), right = Math.floor(units.length / 2);
+    const yAxis = units.map((name, n) => ({
+      type: "value", scale: true, name, position: n % 2 ? "right" : "left", offset: Math.floor(n / 2) * step, nameGap: 8,
+      nameTextStyle: { color: text, align: n % 2 ? "right" : "left" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 },
+      axisLine: { show: units.length > 1, lineStyle: { color: line } }, splitLine: { show: n === 0, lineStyle: { color: line } }, splitNumber: 4,
+    }));
+    const only = this.tags.length === 1 ? this.tags[0] : null;
+    const limit = (value, name) => (value == null ? null : { yAxis: value, label: { formatter: name, position: "insideEndTop", color: text } });
+    const series = this.tags.map((tag, n) => ({
+      name: tag.name, type: "line", showSymbol: false, yAxisIndex: units.indexOf(tag.kind === "number" ? unit(tag.unit) : " "), data: this.points[tag.name] ?? [],
+      step: tag.kind === "number" ? false : "end", lineStyle: { width: 1.5, type: DASHES[n % 8] }, color: colour(n), emphasis: { disabled: true }, connectNulls: false,
+      markLine: only ? { silent: true, symbol: "none", animation: false, lineStyle: { color: token("--mark"), type: "dashed" }, data: [limit(tag.low, t("下限 Low")), limit(tag.high, t("上限 High"))].filter(Boolean) } : undefined,
+    }));
+    this.chart.setOption({
+      animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+      grid: { left: 12 + left * step - (narrow ? 4 : 12), right: right ? 8 + right * step : 16, top: 28, bottom: 28 },
+      xAxis: { type: "time", min: this.from, max: this.to, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 }, axisLine: { lineStyle: { color: line } }, splitLine: { show: false } },
+      yAxis, series, tooltip: { trigger: "axis", confine: true, backgroundColor: token("--raised"), borderColor: token("--line"), textStyle: { color: token("--text"), fontSize: 12 }, axisPointer: { lineStyle: { color: token("--mark") } }, formatter: (rows) => this.tip(rows) },
+    }, { notMerge: true });
+    this.drawMarks();
+  }
+
+  tip(rows) {
+    const box = document.createElement("div");
+    box.append(new Date(rows[0].axisValue).toLocaleString(undefined, { hour12: false, fractionalSecondDigits: this.to - this.from < 60e3 ? 3 : undefined }));
+    for (const row of rows) {
+      const tag = this.tags[row.seriesIndex];
+      const line = document.createElement("div");
+      line.innerHTML = row.marker; // drawn by ECharts, no text of ours
+      const title = t(tag.title) || tag.property;
+      line.append(`${title} · ${tag.asset.split("/").pop()}: ${row.value[1] ?? "–"} ${unit(tag.unit)}`);
+      box.append(line);
+    }
+    return box;
+  }
+
+  /** Show [from, to] ms, and stay there. */
+  fix(from, to) {
+    const least = 20, most = TEN_YEARS;
+    const width = Math.min(Math.max(to - from, least), most);
+    const middle = (from + to) / 2;
+    [this.from, this.to] = [middle - width / 2, middle + width / 2];
+    this.follow = this.to >= Date.now() && this.follow && false;
+    this.paint();
+    this.plan(60);
+    this.dispatchEvent(new Event("range"));
+  }
+
+  /** Show the last `span` ms, and go along. */
+  chase(span = this.to - this.from) {
+    this.span = span;
+    this.follow = true;
+    [this.from, this.to] = [Date.now() - span, Date.now()];
+    this.paint();
+    this.plan(0);
+    this.dispatchEvent(new Event("range"));
+  }
+
+  paint() {
+    if (this.painting) return;
+    this.painting = requestAnimationFrame(() => {
+      this.painting = 0;
+      this.chart.setOption({ xAxis: { min: this.from, max: this.to }, series: this.tags.map((tag) => ({ data: this.points[tag.name] ?? [] })) });
+      this.drawMarks();
+    });
+  }
+
+  plan(wait = 150) {
+    clearTimeout(this.due);
+    this.due = setTimeout(() => this.fetch(), wait);
+  }
+
+  async fetch() {
+    if (!this.tags.length) return;
+    this.abort?.abort();
+    this.abort = new AbortController();
+    const began = performance.now();
+    const [from, to] = [this.from, this.to];
+    const pad = (to - from) * .02;
+    const points = Math.min(2000, Math.max(400, this.el.clientWidth * 2));
+    try {
+      const told = await get(`history?${query({ tag: this.tags.map((tag) => tag.name), start: new Date(from - pad).toISOString(), end: new Date(to + pad).toISOString(), points, time: "ms" })}`, { signal: this.abort.signal });
+      this.points = byTag(told);
+      this.trueUp = Date.now();
+      this.paint();
+      this.tookMs = performance.now() - began;
+      this.dispatchEvent(new Event("data"));
+    } catch (error) {
+      if (error.name !== "AbortError") this.dispatchEvent(new CustomEvent("problem", { detail: error }));
+    }
+  }
+
+  add(name, { time, value, quality }) {
+    const points = (this.points[name] ??= []);
+    if (points.length && points[points.length - 1][0] >= time) return;
+    points.push([time, quality >= 128 ? null : value, quality]);
+    this.dispatchEvent(new CustomEvent("latest", { detail: { name, time, value, quality } }));
+  }
+
+  tick() {
+    if (!this.follow || document.hidden) return;
+    [this.from, this.to] = [Date.now() - this.span, Date.now()];
+    this.paint();
+    if (Date.now() - (this.trueUp ?? 0) > Math.max(10e3, this.span / 200)) (this.trueUp = Date.now()), this.fetch();
+  }
+
+  at(x) {
+    return this.chart.convertFromPixel({ xAxisIndex: 0 }, x);
+  }
+
+  gestures() {
+    const down = new Map();
+    let start = null;
+    this.el.style.touchAction = "pan-y";
+    this.el.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const here = this.at(event.offsetX);
+      const by = Math.exp(Math.max(-1, Math.min(1, event.deltaY / 240)));
+      if (event.shiftKey) this.shift(((this.to - this.from) * event.deltaY) / 800);
+      else this.fix(here - (here - this.from) * by, here + (this.to - here) * by);
+    }, { passive: false });
+    this.el.addEventListener("pointerdown", (event) => {
+      down.set(event.pointerId, event.offsetX);
+      start = { from: this.from, to: this.to, xs: [...down.values()], moved: false };
+      this.el.setPointerCapture(event.pointerId);
+    });
+    this.el.addEventListener("pointermove", (event) => {
+      if (!down.has(event.pointerId)) return;
+      down.set(event.pointerId, event.offsetX);
+      const xs = [...down.values()];
+      const perPixel = (start.to - start.from) / Math.max(1, this.el.clientWidth - 80);
+      if (xs.length === 1 && start.xs.length === 1) {
+        const moved = (start.xs[0] - xs[0]) * perPixel;
+        if (Math.abs(start.xs[0] - xs[0]) > 3) (start.moved = true), this.fix(start.from + moved, start.to + moved);
+      } else if (xs.length === 2 && start.xs.length === 2) {
+        const by = Math.abs(start.xs[0] - start.xs[1]) / Math.max(8, Math.abs(xs[0] - xs[1]));
+        const middle = (start.from + start.to) / 2;
+        start.moved = true;
+        this.fix(middle - (middle - start.from) * by, middle + (start.to - middle) * by);
+      }
+    });
+    const up = (event) => {
+      if (down.delete(event.pointerId) && event.type === "pointerup" && start && !start.moved && !down.size) this.markAt(this.at(event.offsetX));
+    };
+    this.el.addEventListener("pointerup", up);
+    this.el.addEventListener("pointercancel", up);
+  }
+
+  shift(by) {
+    this.fix(this.from + by, this.to + by);
+  }
+
+  /** First click sets A, the second B, the third clears both. */
+  markAt(time) {
+    this.marks = this.marks.length === 2 ? [] : [...this.marks, Math.round(time)].sort((a, b) => a - b);
+    this.drawMarks();
+    this.dispatchEvent(new Event("marks"));
+  }
+
+  drawMarks() {
+    const height = this.el.clientHeight;
+    const lines = this.marks.map((time, n) => [this.chart.convertToPixel({ xAxisIndex: 0 }, time), "AB"[n]]);
+    const graphic = [0, 1].map((n) => {
+      const shown = lines[n] && this.marks[n] >= this.from && this.marks[n] <= this.to;
+      return { id: `mark${n}`, type: "group", silent: true, x: shown ? lines[n][0] : 0, invisible: !shown, children: [
+        { type: "line", shape: { x1: 0, y1: 20, x2: 0, y2: height - 28 }, style: { stroke: token("--text"), lineWidth: 1 }, invisible: !shown },
+        { type: "text", style: { text: "AB"[n], x: 3, y: 18, fill: token("--text"), font: "600 12px system-ui" }, invisible: !shown }] };
+    });
+    this.chart.setOption({ graphic });
+  }
+
+  valueAt(name, time) {
+    let found = null;
+    for (const point of this.points[name] ?? []) {
+      if (point[0] > time) break;
+      found = point[1];
+    }
+    return found;
+  }
+}

@@ -1,0 +1,103 @@
+/** Level 1: the site in one glance, without scrolling on a desk. */
+import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink } from "./core.js";
+import { live } from "./live.js";
+import { Value, byTag, spark, state, tallies } from "./shapes.js";
+import { alarmLine } from "./alarmline.js";
+
+class Overview extends Part {
+  start() {
+    this.className = "overview";
+    this.panels = Object.fromEntries(["areas", "keys", "alarms", "links", "changes"].map((name) => [name, h("section", { class: `panel at-${name}` })]));
+    const { areas, keys, alarms, links, changes } = this.panels;
+    this.append(h("div", { class: "col" }, areas, keys), h("div", { class: "col" }, alarms, links, changes));
+    const again = this.every(5, () => this.load());
+    const heard = () => again();
+    live.addEventListener("changed", heard);
+    this.own(() => live.removeEventListener("changed", heard));
+    this.every(30, () => this.trace());
+  }
+
+  async load() {
+    const told = await get("overview");
+    this.areas(told.areas);
+    this.alarms(told);
+    this.links(told.links);
+    this.changes(told);
+    const names = told.keys.map((tag) => tag.name).join();
+    if (names !== this.names || !told.keys.length) {
+      this.names = names;
+      this.keys(told.keys);
+      this.trace();
+    }
+  }
+
+  fill(name, title, more, ...inside) {
+    const sign = JSON.stringify(inside.map((part) => part.outerHTML));
+    if (this.panels[name].sign === sign) return; // nothing moves that did not change
+    this.panels[name].sign = sign;
+    this.panels[name].replaceChildren(h("header", {}, h("h2", {}, t(title)), more ? h("a", { class: "more small", href: base + more[0] }, t(more[1])) : null), ...inside);
+  }
+
+  areas(areas) {
+    if (!areas.length) return this.fill("areas", "区域 Areas", null, empty("还没有区域：在配置里写上设备和位号，资产树就会长出来。 No areas yet: configure devices and tags, and the asset tree grows.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration"))));
+    this.fill("areas", "区域 Areas", null, h("div", { class: "tiles" }, areas.map((area) => {
+      const worst = area.alarms.findIndex(Boolean) + 1;
+      const facts = [`${t("资产 Assets")} ${area.assets}`, `${t("位号 Tags")} ${area.tags}`];
+      return h("a", { class: `tile area${worst ? ` worst${worst}` : ""}`, href: assetLink(area.path) },
+        h("b", { class: "cut" }, t(area.title) || area.path.split("/").pop()),
+        worst ? tallies(area.alarms) : h("span", { class: "muted" }, t("无报警 No alarms")),
+        h("span", { class: "small muted" }, facts.join(" · ")),
+        area.bad ? h("span", { class: "small" }, h("span", { class: "value bad" }, t("坏值 Bad values")), ` ${area.bad}`) : null);
+    })));
+  }
+
+  keys(tags) {
+    this.unwatch?.();
+    this.tags = tags;
+    this.values = Object.fromEntries(tags.map((tag) => [tag.name, new Value(tag, { bar: true })]));
+    this.sparks = Object.fromEntries(tags.map((tag) => [tag.name, h("div", { class: "trace" })]));
+    const none = empty("还没有带限值的位号。 No tags with limits yet.", h("a", { class: "btn", href: `${base}/tags` }, t("位号 Tags")));
+    this.fill("keys", "关键值，近一小时 Key values, last hour", tags.length ? ["/trends?" + query({ tag: tags.slice(0, 4).map((tag) => tag.name) }), "趋势 Trends"] : null,
+      tags.length ? h("div", { class: "keys" }) : none);
+    this.querySelector(".keys")?.append(...tags.map((tag) => h("a", { class: "tile key", href: trendLink([tag.name]) },
+      h("span", { class: "small muted cut", title: tag.name }, tag.asset.split("/").slice(-2).join(" / ")),
+      h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].bar?.el, this.sparks[tag.name])));
+    if (!tags.length) return;
+    this.unwatch = live.watch(tags.map((tag) => tag.name), (sample, name) => this.values[name].show(sample));
+    this.own(this.unwatch);
+  }
+
+  async trace() {
+    if (!this.tags?.length) return;
+    const to = Date.now(), from = to - 3600e3;
+    const found = byTag(await get(`history?${query({ tag: this.tags.map((tag) => tag.name), points: 120, time: "ms" })}`));
+    for (const tag of this.tags) this.sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to));
+  }
+
+  alarms({ alarms, counts }) {
+    const all = counts.reduce((a, b) => a + b, 0);
+    const rows = h("ul", { class: "lines" }, alarms.map((alarm) => alarmLine(alarm)));
+    this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], tallies(counts), alarms.length ? rows : empty("没有未结报警。 No open alarms."));
+  }
+
+  links(links) {
+    const wrong = links.filter((l) => !["up", "off"].includes(l.state));
+    const kinds = { edge: "边缘 Edges", link: "链路 Links", device: "设备 Devices", server: "服务 Servers" };
+    const sums = Object.entries(kinds).map(([kind, title]) => {
+      const these = links.filter((l) => l.kind === kind);
+      const up = these.filter((l) => l.state === "up").length;
+      return these.length ? h("span", { class: "chip" }, t(title), h("b", {}, `${up}/${these.length}`)) : null;
+    });
+    const rows = wrong.slice(0, 4).map((l) => h("li", { class: "line" }, state(l.state), h("b", {}, l.name), h("span", { class: "cut", title: t(l.why) }, t(l.why))));
+    this.fill("links", "边缘与链路 Edges and links", ["/edges", "详情 Details"], links.length ? h("div", { class: "bar" }, ...sums.filter(Boolean)) : empty("还没有边缘连上来。 No edge has connected yet."),
+      ...(rows.length ? [h("ul", { class: "lines" }, rows)] : links.length ? [h("p", { class: "muted small", style: "margin-top:8px" }, t("全部正常。 All is well."))] : []));
+  }
+
+  changes({ changes, since }) {
+    const marks = { alarm: "报警 Alarm", cleared: "恢复 Cleared", audit: "操作 Action", health: "状态 State" };
+    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: t(c.text) }, t(c.text))));
+    this.fill("changes", "上一班的变化 Changes in the last shift", null, rows.length ? h("ul", { class: "lines" }, rows) : empty(`自 ${clock(since)} 起没有变化。 Nothing has changed since ${clock(since)}.`));
+  }
+}
+
+customElements.define("bt-overview", Overview);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from baotu.drivers.modbus.address import HELP, parse, positions
+from baotu.drivers.modbus.address import HELP, Address, Addresses, positions
 from baotu.sdk import ConfigError
 
 from .device import driver, tag, tags
@@ -44,9 +44,13 @@ WRONG = [
 ]
 
 
+def parse(address: str, order: str = "ABCD") -> Address:
+    return Addresses(1, order).of(tag(1, address))
+
+
 @pytest.mark.parametrize(("one", "other"), SAME_PLACE)
 def test_two_ways_to_write_the_same_place(one: str, other: str) -> None:
-    assert parse(tag(1, one), 1, "ABCD") == parse(tag(1, other), 1, "ABCD")
+    assert parse(one) == parse(other)
 
 
 @pytest.mark.parametrize(("address", "why"), WRONG)
@@ -82,9 +86,9 @@ def test_a_writable_tag_in_a_read_only_table_is_refused_at_once() -> None:
 
 
 def test_the_device_order_is_for_values_of_two_or_more_registers() -> None:
-    assert parse(tag(1, "holding:0:int16"), 1, "DCBA").order == "ABCD"
-    assert parse(tag(1, "holding:0:int32"), 1, "DCBA").order == "DCBA"
-    assert parse(tag(1, "holding:0:int32:ABCD"), 1, "DCBA").order == "ABCD"
+    assert parse("holding:0:int16", "DCBA").form.order == "ABCD"
+    assert parse("holding:0:int32", "DCBA").form.order == "DCBA"
+    assert parse("holding:0:int32:ABCD", "DCBA").form.order == "ABCD"
 
 
 @pytest.mark.parametrize(

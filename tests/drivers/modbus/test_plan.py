@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baotu.drivers.modbus.driver import Modbus
-from baotu.sdk import Refused, Tag
+from baotu.sdk import Quality, Refused, Tag
 
 from .device import Device, Refuse, driver, tags
 from .transport import Wire
@@ -142,6 +142,31 @@ def test_one_place_that_is_missing_costs_only_its_tag() -> None:
     device.asked.clear()
     assert read(made, asked, device)[1] == {38}, "it is asked again, alone"
     assert device.asked == [(1, 3, 0, 37), (1, 3, 37, 1), (1, 3, 38, 62)]
+
+
+def test_a_place_at_which_the_device_fails_spoils_no_other_for_long() -> None:
+    def fails_at_37(function: int, start: int, count: int) -> int:
+        return 4 if start <= 37 < start + count else 0
+
+    device, made = Device(refuse=fails_at_37), driver()
+    asked = tags(*(f"holding:{i}" for i in range(200)))
+    plan = made.plan(asked)
+    for _ in range(40):  # as an edge does: the plan is asked again, refused parts are replaced
+        for request in list(plan):
+            try:
+                made.decode(request, device(made.numbered(request, 1)), 0)
+            except Refused as refusal:
+                at = plan.index(request)
+                plan[at : at + 1] = made.replan(request, refusal)
+    assert {int(t) for r in plan for t in r.tags} == set(range(1, 201)) - {38}
+
+
+def test_a_device_that_fails_as_a_whole_keeps_its_plan() -> None:
+    device, made = Device(refuse=lambda f, s, c: 4), driver()
+    (request,) = made.plan(tags("holding:0", "holding:1"))
+    for _ in range(10):
+        (samples,) = made.decode(request, device(made.numbered(request, 1)), 0)
+        assert set(samples.quality.tolist()) == {Quality.BAD_DEVICE_FAILURE}
 
 
 def test_what_one_unit_refused_does_not_concern_another() -> None:

@@ -1,7 +1,7 @@
 """Addresses as engineers write them: `holding:100:float32:CDAB`, `40101:float32`, `3/coil:9`.
 
 Tables and their reference digits: MODBUS Application Protocol 1.1b3, 4.3 and 4.4. It never reads
-or writes; what a word means in bytes is in the rows of `TYPES` and `ORDERS`.
+or writes; what a word means in bytes is in the rows of `TYPES`, orders in `positions`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from baotu.sdk import ConfigError, Tag
+
+from .settings import ORDERS
 
 HELP = (
     "[unit/]table:offset[.bit][:type][:order] — holding:100:float32:CDAB, 40101:float32, "
@@ -97,15 +99,12 @@ SAME_ORDER = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """One place of one unit. start: 0-based register or bit. width: registers, or bits, it takes.
+class Form:
+    """What stands at a place. width: registers, or bits, it takes. bit: of a register, -1: none.
 
-    bit: of a register, -1: none. encoding: of texts, "" for numbers. swapped: bytes of a text.
+    encoding: of texts, "" for numbers. swapped: the bytes of a text are exchanged.
     """
 
-    unit: int
-    table: Table
-    start: int
     width: int
     type: Type
     order: str = "ABCD"
@@ -113,9 +112,52 @@ class Address:
     encoding: str = ""
     swapped: bool = False
 
+
+class Address(NamedTuple):
+    """The place of a tag. start: 0-based register or bit. form: shared by tags of the same kind."""
+
+    tag: int
+    unit: int
+    table: Table
+    start: int
+    form: Form
+
     @property
     def end(self) -> int:
-        return self.start + self.width
+        return self.start + self.form.width
+
+
+class Addresses:
+    """Reads addresses for one connection; `unit` and `order` are for those that name none."""
+
+    def __init__(self, unit: int, order: str) -> None:
+        self._unit, self._order = unit, order
+        self._forms: dict[tuple[bool, str | None, str], Form] = {}
+
+    def of(self, tag: Tag) -> Address:
+        """Raises ConfigError that names the tag and shows a right address."""
+        match = PATTERN.fullmatch(tag.address.strip())
+        if match is None:
+            raise wrong(tag, "this is not a Modbus address")
+        table, start = _place(tag, match)
+        unit = int(match["unit"] or self._unit)
+        if unit > 255:
+            raise wrong(tag, f"unit {match['unit']} does not exist; units are 0 to 255")
+        key = table.bits, match["bit"], match["words"]
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = _form(tag, table, match["bit"], match["words"], self._order)
+        if start + form.width > REGISTERS:
+            why = f"{form.type.name} at register {start} ends beyond register {REGISTERS - 1}"
+            raise wrong(tag, why)
+        if (tag.kind == "text") != bool(form.encoding):
+            kind = "text" if form.encoding else "number" if form.type.size else "boolean"
+            why = f'{form.type.name} is a {kind}, the tag says kind = "{tag.kind}"'
+            raise wrong(tag, why, f'kind = "{kind}"')
+        if tag.writable and not table.writable:
+            why = f"{table.name} places are read only in Modbus, the tag is writable"
+            raise wrong(tag, why, "writable = false")
+        return Address(tag.id, unit, table, start, form)
 
 
 def positions(size: int, order: str) -> np.ndarray:
@@ -130,37 +172,6 @@ def positions(size: int, order: str) -> np.ndarray:
     if order in ("BADC", "DCBA"):
         byte = byte[:, ::-1]
     return byte.reshape(-1)[::-1].copy()
-
-
-def parse(tag: Tag, unit: int, order: str) -> Address:
-    """The place of a tag; `unit` and `order` where the address names none. Raises ConfigError."""
-    match = PATTERN.fullmatch(tag.address.strip())
-    if match is None:
-        raise wrong(tag, "this is not a Modbus address")
-    table, start = _place(tag, match)
-    if tag.writable and not table.writable:
-        why = f"{table.name} places are read only in Modbus, the tag is writable"
-        raise wrong(tag, why, "writable = false")
-    words = [word for word in match["words"].split(":") if word]
-    unit = int(match["unit"] or unit)
-    common: dict[str, Any] = {"unit": unit, "table": table, "start": start}
-    if unit > 255:
-        raise wrong(tag, f"unit {match['unit']} does not exist; units are 0 to 255")
-    if table.bits or match["bit"]:
-        return _bit(tag, match["bit"], words, common)
-    name = words.pop(0).lower() if words and _is_type(words[0]) else "uint16"
-    if text := STRING.fullmatch(name):
-        address = _text(tag, int(text[1]), words, common)
-    else:
-        address = _number(tag, TYPES[name], words, common, order)
-    if address.end > REGISTERS:
-        raise wrong(tag, f"{name} at register {start} ends beyond register {REGISTERS - 1}")
-    if (tag.kind == "text") != bool(address.encoding):
-        kind = "text" if address.encoding else "number"
-        raise wrong(
-            tag, f'{name} is a {kind}, the tag says kind = "{tag.kind}"', f'kind = "{kind}"'
-        )
-    return address
 
 
 def wrong(tag: Tag, why: str, hint: str = "") -> ConfigError:
@@ -183,45 +194,53 @@ def _place(tag: Tag, match: re.Match[str]) -> tuple[Table, int]:
     return table, start
 
 
+def _form(tag: Tag, table: Table, bit: str | None, given: str, order: str) -> Form:
+    words = [word for word in given.split(":") if word]
+    if table.bits or bit:
+        return _bit(tag, table, bit, words)
+    name = words.pop(0).lower() if words and _is_type(words[0]) else "uint16"
+    if text := STRING.fullmatch(name):
+        return _text(tag, int(text[1]), words)
+    return _number(tag, TYPES[name], words, order)
+
+
 def _is_type(word: str) -> bool:
     return word.lower() in TYPES or STRING.fullmatch(word.lower()) is not None
 
 
-def _bit(tag: Tag, bit: str | None, words: list[str], common: dict[str, Any]) -> Address:
+def _bit(tag: Tag, table: Table, bit: str | None, words: list[str]) -> Form:
     if [word.lower() for word in words] not in ([], ["bool"]):
         raise wrong(tag, "a bit has no type or order", tag.address.partition(":" + words[0])[0])
-    if tag.kind == "text":
-        raise wrong(tag, 'a bit is no text, the tag says kind = "text"', 'kind = "boolean"')
-    if common["table"].bits and bit:
-        raise wrong(tag, f"a {common['table'].name} is one bit already; bits are of registers")
+    if table.bits and bit:
+        raise wrong(tag, f"a {table.name} is one bit already; bits are of registers")
     if bit and int(bit) > 15:
         raise wrong(tag, f"a register has bits 0 to 15, not {bit}")
-    return Address(**common, width=1, type=BOOL, bit=int(bit) if bit else -1)
+    return Form(width=1, type=BOOL, bit=int(bit) if bit else -1)
 
 
-def _text(tag: Tag, size: int, words: list[str], common: dict[str, Any]) -> Address:
+def _text(tag: Tag, size: int, words: list[str]) -> Form:
     if not 1 <= size <= LONGEST_STRING:
-        raise wrong(tag, f"a string has 1 to {LONGEST_STRING} bytes", "string16")
+        raise wrong(tag, f"a string has 1 to {LONGEST_STRING} bytes")
     left = [word.lower() for word in words]
-    swapped = "swap" in left
     codes = [word for word in left if word != "swap"]
     if len(codes) > 1 or not set(codes) <= set(ENCODINGS):
         raise wrong(tag, f"after a string come swap and one of {', '.join(ENCODINGS)}")
-    width = (size + 1) // 2
-    encoding = codes[0] if codes else "utf-8"
-    type = Type(name=f"string{size}", dtype="", size=size)
-    return Address(**common, width=width, type=type, encoding=encoding, swapped=swapped)
+    return Form(
+        width=(size + 1) // 2,
+        type=Type(name=f"string{size}", dtype="", size=size),
+        encoding=codes[0] if codes else "utf-8",
+        swapped="swap" in left,
+    )
 
 
-def _number(tag: Tag, type: Type, words: list[str], common: dict[str, Any], order: str) -> Address:
+def _number(tag: Tag, type: Type, words: list[str], order: str) -> Form:
     if len(words) > 1:
         raise wrong(tag, f"too many words after the place: {', '.join(words)}")
     if words:
-        given = SAME_ORDER.get(words[0].upper(), words[0].upper())
-        if given not in ("ABCD", "CDAB", "BADC", "DCBA"):
+        order = SAME_ORDER.get(words[0].upper(), words[0].upper())
+        if order not in ORDERS:
             types = ", ".join(TYPES)
             raise wrong(tag, f"{words[0]!r} is neither a byte order nor a type ({types}, string16)")
-        order = given
     elif type.size == 2:
         order = "ABCD"  # the device's order is about values of two or more registers
-    return Address(**common, width=type.size // 2, type=type, order=order)
+    return Form(width=type.size // 2, type=type, order=order)

@@ -1,28 +1,20 @@
 """One read and what its answer holds: byte positions are computed once, then whole columns decoded.
 
-A block knows nothing of limits or connections; `plan.py` decides which points share one.
+A block knows nothing of limits or connections; `plan.py` decides which places share one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from baotu.sdk import Quality, Samples
 
-from .address import Address, Table, positions
+from .address import Address, Form, Table, positions
 from .codec import Framing
 from .learn import Part
-
-
-class Point(NamedTuple):
-    """A tag and its place."""
-
-    tag: int
-    address: Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,25 +45,25 @@ class Text:
 
     start: int
     end: int
-    address: Address
+    form: Form
 
     def read(self, frame: bytes) -> tuple[str, Quality]:
         """Up to the first NUL, without blanks at the end; undecodable bytes make it bad."""
         raw = frame[self.start : self.end]
-        if self.address.swapped:
+        if self.form.swapped:
             raw = swap(raw)
-        raw = raw[: self.address.type.size].partition(b"\0")[0]
+        raw = raw[: self.form.type.size].partition(b"\0")[0]
         try:
-            return raw.decode(self.address.encoding).rstrip(" "), Quality.GOOD
+            return raw.decode(self.form.encoding).rstrip(" "), Quality.GOOD
         except UnicodeDecodeError:
-            return raw.decode(self.address.encoding, "replace").rstrip(" "), Quality.BAD_DECODING
+            return raw.decode(self.form.encoding, "replace").rstrip(" "), Quality.BAD_DECODING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
     """A read of `count` registers or bits from `start`, and how its answer becomes columns.
 
-    points: in order of place. head: bytes that every good answer has at `head_at`.
+    places: in order. head: bytes that every good answer has at `head_at`.
     tags, good, odd: int32, uint8, uint8 columns of the numbers: their qualities when finite, and
     when not. text_tags: int32. part: of a refused question that was cut, None if it was not.
     """
@@ -81,7 +73,7 @@ class Block:
     function: int
     start: int
     count: int
-    points: tuple[Point, ...]
+    places: tuple[Address, ...]
     head: bytes
     head_at: int
     length: int
@@ -133,28 +125,28 @@ class Block:
 
 
 def make_block(
-    points: Sequence[Point], framing: Framing, part: Part | None = None, function: int = 0
+    places: Sequence[Address], framing: Framing, part: Part | None = None, function: int = 0
 ) -> Block:
-    """points: of one unit and table, in order of place. function: if not the table's own."""
-    first = points[0].address
+    """places: of one unit and table, in order. function: if not the table's own."""
+    first = places[0]
     start, table = first.start, first.table
-    count = max(p.address.end for p in points) - start
+    count = max(p.end for p in places) - start
     size = (count + 7) // 8 if table.bits else 2 * count
     head = bytes((first.unit, function or table.read, size))
     if framing.head > 1:
         head = (size + 3).to_bytes(4, "big") + head  # protocol 0 and length
     data = framing.head + 2
-    numbers = [p for p in points if not p.address.encoding]
-    texts = [p for p in points if p.address.encoding]
+    numbers = [p for p in places if not p.form.encoding]
+    texts = [p for p in places if p.form.encoding]
     columns, ordered = _columns(numbers, start, data)
-    digits = [p.address.type.digits for p in ordered]
+    digits = [p.form.type.digits for p in ordered]
     return Block(
         unit=first.unit,
         table=table,
         function=function or table.read,
         start=start,
         count=count,
-        points=tuple(points),
+        places=tuple(places),
         head=head,
         head_at=data - len(head),
         length=data + size + framing.tail,
@@ -162,8 +154,8 @@ def make_block(
         tags=np.array([p.tag for p in ordered], np.int32),
         good=np.zeros(len(ordered), np.uint8),
         odd=np.where(digits, Quality.BAD_DECODING, Quality.BAD_SENSOR_FAILURE).astype(np.uint8),
-        finite=not any(digits) and not any(p.address.type.floats for p in ordered),
-        texts=tuple(_text(p.address, start, data) for p in texts),
+        finite=not any(digits) and not any(p.form.type.floats for p in ordered),
+        texts=tuple(_text(p, start, data) for p in texts),
         text_tags=np.array([p.tag for p in texts], np.int32),
         part=part,
     )
@@ -175,24 +167,26 @@ def swap(raw: bytes) -> bytes:
     return even.byteswap().tobytes()
 
 
-def _columns(points: list[Point], start: int, data: int) -> tuple[tuple[Column, ...], list[Point]]:
-    """Columns by type, and the points in the order in which the columns tell them."""
-    groups: dict[str, list[Point]] = {}
-    for point in points:
-        groups.setdefault(point.address.type.name, []).append(point)
-    columns = tuple(_column([p.address for p in group], start, data) for group in groups.values())
-    return columns, [point for group in groups.values() for point in group]
+def _columns(
+    places: list[Address], start: int, data: int
+) -> tuple[tuple[Column, ...], list[Address]]:
+    """Columns by type, and the places in the order in which the columns tell them."""
+    groups: dict[str, list[Address]] = {}
+    for place in places:
+        groups.setdefault(place.form.type.name, []).append(place)
+    columns = tuple(_column(group, start, data) for group in groups.values())
+    return columns, [place for group in groups.values() for place in group]
 
 
 def _column(places: list[Address], start: int, data: int) -> Column:
-    type, at = places[0].type, np.array([p.start for p in places], np.intp) - start
+    type, at = places[0].form.type, np.array([p.start for p in places], np.intp) - start
     if places[0].table.bits:
         return Column(dtype="", index=data + (at >> 3), mask=_mask(at & 7))
     if not type.dtype:
-        bit = np.array([p.bit for p in places], np.intp)
+        bit = np.array([p.form.bit for p in places], np.intp)
         return Column(dtype="", index=data + 2 * at + (bit < 8), mask=_mask(bit & 7))
-    orders = {order: positions(type.size, order) for order in {p.order for p in places}}
-    within = np.stack([orders[p.order] for p in places])
+    orders = {order: positions(type.size, order) for order in {p.form.order for p in places}}
+    within = np.stack([orders[p.form.order] for p in places])
     index = (data + 2 * at[:, None] + within).reshape(-1)
     return Column(dtype=type.dtype, index=index, digits=type.digits)
 
@@ -203,7 +197,7 @@ def _mask(bit: np.ndarray) -> np.ndarray:
 
 def _text(place: Address, start: int, data: int) -> Text:
     at = data + 2 * (place.start - start)
-    return Text(start=at, end=at + 2 * place.width, address=place)
+    return Text(start=at, end=at + 2 * place.form.width, form=place.form)
 
 
 def _decimal(raw: np.ndarray, digits: int) -> np.ndarray:

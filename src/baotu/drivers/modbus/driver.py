@@ -21,10 +21,10 @@ from baotu.sdk import (
 )
 
 from . import writing
-from .address import Address, parse
-from .block import Block, Point, make_block
+from .address import Address, Addresses
+from .block import Block, make_block
 from .codec import EXCEPTIONS, FRAMINGS, REFUSED, UNKNOWN
-from .learn import Part
+from .learn import Failures, Part
 from .plan import Planner
 from .settings import Settings as ModbusSettings
 from .settings import checked
@@ -32,7 +32,8 @@ from .writing import Peek, Poke, Written
 
 NO_TAGS = np.empty(0, np.int32)
 TOO_MUCH = 3  # exception code: illegal data value, here the number of registers
-SMALLER_HELPS = (2, TOO_MUCH)
+DEVICE_FAILURE = 4
+SMALLER_HELPS = (2, TOO_MUCH, DEVICE_FAILURE)
 ACKNOWLEDGED = 5
 Context = Block | Written | Peek | Poke
 
@@ -46,7 +47,8 @@ class Modbus(PolledDriver):
         super().__init__(checked(settings))
         self._framing = FRAMINGS[settings.framing]
         self._planner = Planner(settings)
-        self._places: dict[tuple[str, str, bool], Address] = {}
+        self._addresses = Addresses(settings.unit, settings.order)
+        self._failures = Failures()
         self.window = settings.pipeline
 
     def endpoint(self) -> Endpoint:
@@ -55,8 +57,8 @@ class Modbus(PolledDriver):
         )
 
     def plan(self, tags: Sequence[Tag]) -> list[Request]:
-        points = [Point(tag.id, self._place(tag)) for tag in tags]
-        return [self._read(part) for part in self._planner.pack(points)]
+        places = [self._addresses.of(tag) for tag in tags]
+        return [self._read(part) for part in self._planner.pack(places)]
 
     def numbered(self, request: Request, number: int) -> bytes:
         payload = request.payload
@@ -81,6 +83,7 @@ class Modbus(PolledDriver):
             self._framing.sound(answer)
         if block.part is not None:
             block.part.was_answered(block.count)
+        self._failures.answered(block, block.unit)
         return block.samples(answer, time)
 
     def replan(self, request: Request, refusal: Refused) -> list[Request]:
@@ -90,42 +93,34 @@ class Modbus(PolledDriver):
         if block.function != block.table.read:
             return []  # a write with read-back: nothing smaller says the same
         smaller = self._planner.cut(block, size_told=refusal.code == TOO_MUCH)
-        return [self._read(points, part) for points, part in smaller]
+        return [self._read(places, part) for places, part in smaller]
 
     def write(self, tag: Tag, value: float | str) -> list[Request]:
-        place, many = self._place(tag), self.settings.write_function == "multiple"
+        place, many = self._addresses.of(tag), self.settings.write_function == "multiple"
         writing.check_writable(tag, place)
         if place.table.bits:
             make = writing.coils if many else writing.single
             return [self._set(place, make(place, writing.switch(tag, value)))]
-        if place.bit >= 0:
+        if place.form.bit >= 0:
             return self._set_bit(place, writing.switch(tag, value))
         data = writing.registers(tag, place, value)
-        if self.settings.read_with_write and place.width <= writing.MOST_READ_WRITE:
-            return [self._set_and_read(Point(tag.id, place), data)]
-        if place.width == 1 and not many:
+        if self.settings.read_with_write and place.form.width <= writing.MOST_READ_WRITE:
+            return [self._set_and_read(place, data)]
+        if place.form.width == 1 and not many:
             return [self._set(place, writing.one_register(place, data))]
         return [self._set(place, writing.many_registers(place, data))]
 
-    def _place(self, tag: Tag) -> Address:
-        """The parsed address; each is parsed once."""
-        key = tag.address, tag.kind, tag.writable
-        if (place := self._places.get(key)) is None:
-            place = parse(tag, self.settings.unit, self.settings.order)
-            self._places[key] = place
-        return place
-
-    def _read(self, points: list[Point], part: Part | None = None) -> Request:
-        block = make_block(points, self._framing, part)
+    def _read(self, places: list[Address], part: Part | None = None) -> Request:
+        block = make_block(places, self._framing, part)
         pdu = struct.pack(">BHH", block.function, block.start, block.count)
         return self._ask(block.unit, pdu, block, block.all_tags())
 
     def _set(self, place: Address, pdu: bytes) -> Request:
         return self._ask(place.unit, pdu, Written(place=place, echo=writing.echo(pdu)))
 
-    def _set_and_read(self, point: Point, data: bytes) -> Request:
-        pdu = writing.read_write(point.address, data)
-        block = make_block([point], self._framing, function=writing.READ_WRITE)
+    def _set_and_read(self, place: Address, data: bytes) -> Request:
+        pdu = writing.read_write(place, data)
+        block = make_block([place], self._framing, function=writing.READ_WRITE)
         return self._ask(block.unit, pdu, block, block.all_tags())
 
     def _set_bit(self, place: Address, on: bool) -> list[Request]:
@@ -144,8 +139,10 @@ class Modbus(PolledDriver):
     def _refused_read(self, block: Block, answer: bytes, time: int) -> list[Samples]:
         """An answer that is not the expected one: a passing no, a lasting no, or nonsense."""
         code = self._no(block.unit, block.function, answer, str(block))
-        no = EXCEPTIONS.get(code, UNKNOWN)
-        if no.passing and (code == ACKNOWLEDGED or block.function == block.table.read):
+        no, plain = EXCEPTIONS.get(code, UNKNOWN), block.function == block.table.read
+        if code == DEVICE_FAILURE and plain and self._failures.lasting(block, block.unit):
+            raise _refusal(str(block), code)
+        if no.passing and (plain or code == ACKNOWLEDGED):
             return block.nothing(no.quality, time)
         raise _refusal(str(block), code)
 

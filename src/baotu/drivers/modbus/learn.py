@@ -6,6 +6,7 @@ From which parts were answered follows the cause:
 - else, the cut lies between places that the unit does not tell together: a gap that does not exist,
   or the border of two memories (a gap of no width);
 - a single place that is refused is asked alone from then on, so that it spoils no other.
+`Failures` tells a device that fails from one that fails only at some places.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+ENOUGH = 3  # failures of the same read, after which it is cut
 
 
 @dataclass(slots=True)
@@ -79,3 +82,26 @@ class Part:
             cut.limits.most = min(cut.limits.most, known)
         else:
             cut.limits.keep_apart(cut.end, cut.start)
+
+
+class Failures:
+    """Reads at which a unit failed again and again while it answered other ones."""
+
+    def __init__(self) -> None:
+        self._times: dict[object, int] = {}
+        self._alive: set[int] = set()
+
+    def answered(self, read: object, unit: int) -> None:
+        if self._times:
+            self._times.pop(read, None)
+            self._alive.add(unit)
+            if not self._times:
+                self._alive.clear()
+
+    def lasting(self, read: object, unit: int) -> bool:
+        """Count one more failure; True when it is this read that fails, not the unit."""
+        times = self._times.pop(read, 0) + 1
+        if times >= ENOUGH and unit in self._alive:
+            return True
+        self._times[read] = times
+        return False

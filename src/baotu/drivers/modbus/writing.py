@@ -51,12 +51,12 @@ class Poke:
         """Raises Refused when the register was not read before."""
         if self.peek.value is None:
             raise Refused(f"{self.peek}: the register was not read, so no bit of it is written")
-        bit = 1 << self.peek.place.bit
+        bit = 1 << self.peek.place.form.bit
         value = self.peek.value | bit if self.on else self.peek.value & ~bit
         return struct.pack(">BHH", WRITE_REGISTER, self.peek.place.start, value)
 
     def __str__(self) -> str:
-        return f"{self.peek}, write bit {self.peek.place.bit}"
+        return f"{self.peek}, write bit {self.peek.place.form.bit}"
 
 
 def check_writable(tag: Tag, place: Address) -> None:
@@ -72,13 +72,15 @@ def switch(tag: Tag, value: float | str) -> bool:
 
 def registers(tag: Tag, place: Address, value: float | str) -> bytes:
     """The bytes of the registers that hold this value. Raises Invalid when it does not fit."""
-    if place.encoding:
+    if place.form.encoding:
         return _text(tag, place, value)
     if isinstance(value, str):
-        raise Invalid("value", f"{tag.name}: {value!r} is no number, {place.type.name} takes one")
-    raw = _float(tag, place, value) if place.type.floats else _whole(tag, place, value)
-    out = bytearray(place.type.size)
-    for at, byte in zip(positions(place.type.size, place.order), raw, strict=True):
+        raise Invalid(
+            "value", f"{tag.name}: {value!r} is no number, {place.form.type.name} takes one"
+        )
+    raw = _float(tag, place, value) if place.form.type.floats else _whole(tag, place, value)
+    out = bytearray(place.form.type.size)
+    for at, byte in zip(positions(place.form.type.size, place.form.order), raw, strict=True):
         out[at] = byte
     return bytes(out)
 
@@ -95,7 +97,7 @@ def coils(place: Address, on: bool) -> bytes:
 
 def mask(place: Address, on: bool) -> bytes:
     """Function 22: one bit of a register, changed by the device itself, so nothing gets lost."""
-    bit = 1 << place.bit
+    bit = 1 << place.form.bit
     return struct.pack(">BHHH", MASK_WRITE, place.start, 0xFFFF ^ bit, bit if on else 0)
 
 
@@ -123,9 +125,9 @@ def echo(pdu: bytes) -> bytes:
 
 def _float(tag: Tag, place: Address, value: float) -> bytes:
     with np.errstate(over="ignore"):
-        raw = np.array(value, np.float64).astype(place.type.dtype)
+        raw = np.array(value, np.float64).astype(place.form.type.dtype)
     if not np.isfinite(raw):
-        raise Invalid("value", f"{tag.name}: {value} is no {place.type.name}")
+        raise Invalid("value", f"{tag.name}: {value} is no {place.form.type.name}")
     return raw.tobytes()
 
 
@@ -134,31 +136,33 @@ def _whole(tag: Tag, place: Address, value: float) -> bytes:
     low, high = _range(place)
     if not low - 0.5 <= value <= high + 0.5 or not low <= (number := round(value)) <= high:
         raise Invalid(
-            "value", f"{tag.name}: {value} does not fit {place.type.name}, {low} to {high}"
+            "value", f"{tag.name}: {value} does not fit {place.form.type.name}, {low} to {high}"
         )
-    if digits := place.type.digits:
+    if digits := place.form.type.digits:
         number = int(f"{number:0{digits}d}", 16)
-    return number.to_bytes(place.type.size, "little", signed=low < 0)
+    return number.to_bytes(place.form.type.size, "little", signed=low < 0)
 
 
 def _range(place: Address) -> tuple[int, int]:
-    if place.type.digits:
-        return 0, 10**place.type.digits - 1
-    limits = np.iinfo(place.type.dtype)
+    if place.form.type.digits:
+        return 0, 10**place.form.type.digits - 1
+    limits = np.iinfo(place.form.type.dtype)
     return int(limits.min), int(limits.max)
 
 
 def _text(tag: Tag, place: Address, value: float | str) -> bytes:
     if not isinstance(value, str):
-        raise Invalid("value", f"{tag.name}: {value!r} is no text, {place.type.name} takes one")
+        raise Invalid(
+            "value", f"{tag.name}: {value!r} is no text, {place.form.type.name} takes one"
+        )
     try:
-        raw = value.encode(place.encoding)
+        raw = value.encode(place.form.encoding)
     except UnicodeEncodeError as error:
         raise Invalid(
-            "value", f"{tag.name}: {value!r} cannot be said in {place.encoding}"
+            "value", f"{tag.name}: {value!r} cannot be said in {place.form.encoding}"
         ) from error
-    if len(raw) > place.type.size:
-        why = f"{len(raw)} bytes do not fit {place.type.name}"
+    if len(raw) > place.form.type.size:
+        why = f"{len(raw)} bytes do not fit {place.form.type.name}"
         raise Invalid("value", f"{tag.name}: {why}")
-    padded = raw.ljust(2 * place.width, b"\0")
-    return swap(padded) if place.swapped else padded
+    padded = raw.ljust(2 * place.form.width, b"\0")
+    return swap(padded) if place.form.swapped else padded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -28,6 +29,8 @@ class Mosquitto:
         self._program = need("mosquitto")
         self._config = folder / f"mosquitto-{self.port}.conf"
         lines = [f"listener {self.port} ::1", "allow_anonymous true", "persistence false"]
+        if os.geteuid() == 0:
+            lines.append("user root")  # or it could not read what the test wrote
         self._config.write_text("\n".join([*lines, "max_queued_messages 0", *extra]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -217,7 +217,11 @@ async def _open(client: aiomqtt.Client, settings: Broker) -> None:
         _abandon(client)
         raise Unreachable(f"{settings.place}: {_reason(wrong)}") from wrong
     except asyncio.CancelledError:
-        await asyncio.wait({opening}, timeout=CLOSE_S)
+        if client._client.socket() is None:  # the thread is still at it
+            await asyncio.wait({opening}, timeout=CLOSE_S)
+        if client._client.socket() is not None:  # TCP stands, the broker's word may never come
+            opening.cancel()
+            await asyncio.wait({opening}, timeout=CLOSE_S)
         opening.add_done_callback(lambda task: _closed(task, client))
         raise
 

@@ -61,7 +61,7 @@ class Host:
         """The session stands. Nodes of configured tags are asked to introduce themselves soon:
         births are not retained, so a host that comes later has missed them."""
         for node in self.nodes.values():
-            node.want_birth(now + 1.0, self.rules.rebirth_s)
+            node.want_birth(now + 0.2, self.rules.rebirth_s)
 
     def receive(self, messages: Sequence[Message], now: float) -> None:
         """Take messages in their order, then give what they hold to the line as one."""

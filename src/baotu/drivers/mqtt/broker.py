@@ -1,0 +1,257 @@
+"""The connection to an MQTT broker: settings, TLS, set-up and a clean end. Nothing of payloads in here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from baotu.sdk import ConfigError, Unreachable, setting
+
+CHUNK = 256 << 10  # bytes taken from the queue at once: some 10 000 metrics, about 20 ms
+CLOSE_S = 0.8  # how long a farewell may take; two fit in the time a cancelled driver has
+Incoming = tuple[str, bytes, bool]  # topic, payload, whether it is an old, retained message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broker:
+    """How to reach the broker."""
+
+    host: str = setting("::1", title="消息服务器名称或地址 Name or address of the MQTT broker")
+    port: int = setting(1883, title="端口 Port, 8883 with TLS", low=1, high=65535)
+    protocol: str = setting("3.1.1", title="协议版本 MQTT version", choices=("3.1.1", "5"))
+    client_id: str = setting("", title="客户端标识，空则随机 Client id, random when empty")
+    username: str = setting("", title="用户名 User name")
+    password: str = setting("", title="密码 Password", secret=True)
+    tls: bool = setting(False, title="加密连接并验证证书 TLS with verified certificates")
+    tls_ca: str = setting(
+        "", title="证书机构文件，空则用系统的 CA file (PEM), the system's when empty"
+    )
+    tls_certificate: str = setting("", title="客户端证书文件 Client certificate file (PEM)")
+    tls_key: str = setting("", title="客户端私钥文件 Private key file of the client (PEM)")
+    keepalive_s: int = setting(30, title="保活周期 Keep-alive", unit="s", low=1, high=3600)
+    timeout_s: float = setting(
+        5.0,
+        title="等待服务器应答的时间 How long to wait for the broker",
+        unit="s",
+        low=0.1,
+        high=60,
+    )
+    batch_ms: float = setting(
+        20,
+        title="合并收到的报文的时间 How long messages are collected",
+        unit="ms",
+        low=0,
+        high=1000,
+    )
+    queue_messages: int = setting(
+        50_000, title="接收队列上限 Most messages waiting; beyond it the oldest goes", low=100
+    )
+
+    @property
+    def place(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"MQTT broker {host}:{self.port}"
+
+
+class Intake(asyncio.Queue[aiomqtt.Message]):
+    """aiomqtt's queue, emptied in batches. Full: the oldest message is dropped and counted."""
+
+    def __init__(self, settings: Broker) -> None:
+        super().__init__()
+        self._waiting: deque[Incoming] = deque()
+        self._bytes = 0
+        self._most = settings.queue_messages
+        self._window_s = settings.batch_ms / 1000
+        self._place = settings.place
+        self._arrived, self._full = asyncio.Event(), asyncio.Event()
+        self._lost: str | None = None
+        self.dropped = 0
+
+    def qsize(self) -> int:
+        return len(self._waiting)
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        payload = bytes(cast(bytes, item.payload or b""))
+        self._waiting.append((item.topic.value, payload, bool(item.retain)))
+        self._bytes += len(payload)
+        if len(self._waiting) > self._most:
+            self._bytes -= len(self._waiting.popleft()[1])
+            self.dropped += 1
+        self._arrived.set()
+        if self._bytes >= CHUNK:
+            self._full.set()
+
+    async def get(self) -> aiomqtt.Message:
+        """For aiomqtt's iterator, which only watches for the end: messages leave by `take`."""
+        return await asyncio.get_running_loop().create_future()
+
+    def end(self, why: str) -> None:
+        self._lost = why
+        self._arrived.set()
+        self._full.set()
+
+    async def take(self, idle_s: float) -> list[Incoming]:
+        """All messages of the batch window, at most CHUNK bytes; [] when none came in `idle_s`.
+
+        Raises Unreachable when the connection is lost and everything before it was taken.
+        """
+        if not self._waiting:
+            self._arrived.clear()
+            if self._lost is not None:
+                raise Unreachable(f"{self._place}: connection lost ({self._lost})")
+            await _wait(self._arrived, idle_s)
+        if self._waiting and self._bytes < CHUNK and self._window_s:
+            self._full.clear()
+            await _wait(self._full, self._window_s)
+        else:
+            await asyncio.sleep(0)  # others have their turn between two batches
+        out: list[Incoming] = []
+        size = 0
+        while self._waiting and size < CHUNK:
+            out.append(self._waiting.popleft())
+            size += len(out[-1][1])
+        self._bytes -= size
+        return out
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def tls_context(settings: Broker) -> ssl.SSLContext | None:
+    """Raises ConfigError naming the file that is wrong."""
+    if not settings.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.tls_ca or None)
+        if settings.tls_certificate:
+            context.load_cert_chain(settings.tls_certificate, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as wrong:
+        files = ", ".join(
+            path for path in (settings.tls_ca, settings.tls_certificate, settings.tls_key) if path
+        )
+        raise ConfigError(
+            f"TLS files cannot be used ({wrong}): {files or 'system CA'}",
+            hint="tls_ca, tls_certificate and tls_key name readable PEM files",
+        ) from None
+    return context
+
+
+def _client(settings: Broker, intake: Intake, will: aiomqtt.Will | None) -> aiomqtt.Client:
+    options: dict[str, Any] = {}
+    if settings.protocol == "5":
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 0
+        options = {
+            "protocol": aiomqtt.ProtocolVersion.V5, "clean_start": True, "properties": properties,
+        }  # fmt: skip
+    else:
+        options = {"protocol": aiomqtt.ProtocolVersion.V311, "clean_session": True}
+    client = aiomqtt.Client(
+        settings.host,
+        settings.port,
+        username=settings.username or None,
+        password=settings.password or None,
+        identifier=settings.client_id or f"baotu-{secrets.token_hex(6)}",
+        will=will,
+        timeout=settings.timeout_s,
+        keepalive=settings.keepalive_s,
+        queue_type=cast(Any, lambda maxsize: intake),
+        max_queued_outgoing_messages=10_000,
+        tls_context=tls_context(settings),
+        **options,
+    )
+    # aiomqtt has no argument for it, and paho's own five seconds are not ours
+    client._client.connect_timeout = settings.timeout_s
+    return client
+
+
+@asynccontextmanager
+async def connected(
+    settings: Broker, intake: Intake, will: aiomqtt.Will | None = None
+) -> AsyncIterator[aiomqtt.Client]:
+    """A connected client whose messages come by `intake`. Raises Unreachable, saying why; also
+    when the connection is lost inside the block. Ends with DISCONNECT, so no will is sent."""
+    client = _client(settings, intake, will)
+    await _open(client, settings)
+    watch = asyncio.create_task(_watch(client, intake))
+    try:
+        yield client
+    except aiomqtt.MqttError as lost:
+        raise Unreachable(f"{settings.place}: connection lost ({lost})") from lost
+    finally:
+        watch.cancel()
+        client.timeout = CLOSE_S
+        try:
+            await client.__aexit__(None, None, None)
+        except aiomqtt.MqttError:
+            _abandon(client)
+
+
+async def _watch(client: aiomqtt.Client, intake: Intake) -> None:
+    try:
+        await anext(client.messages)
+    except aiomqtt.MqttError as lost:
+        intake.end(str(lost.__cause__ or lost))
+
+
+async def _open(client: aiomqtt.Client, settings: Broker) -> None:
+    """aiomqtt connects in a thread, which nobody can stop: a cancelled start waits for its end
+    a little, then leaves the rest to a callback, so no socket stays open."""
+    opening = asyncio.ensure_future(client.__aenter__())
+    try:
+        await asyncio.shield(opening)
+    except aiomqtt.MqttError as wrong:
+        _abandon(client)
+        raise Unreachable(f"{settings.place}: {_reason(wrong)}") from wrong
+    except asyncio.CancelledError:
+        if client._client.socket() is None:  # the thread is still at it
+            await asyncio.wait({opening}, timeout=CLOSE_S)
+        if client._client.socket() is not None:  # TCP stands, the broker's word may never come
+            opening.cancel()
+            await asyncio.wait({opening}, timeout=CLOSE_S)
+        opening.add_done_callback(lambda task: _closed(task, client))
+        raise
+
+
+def _closed(task: asyncio.Future[aiomqtt.Client], client: aiomqtt.Client) -> None:
+    if not task.cancelled():
+        task.exception()  # asked for, so that asyncio does not complain
+    _abandon(client)
+
+
+def _reason(wrong: aiomqtt.MqttError) -> str:
+    text = str(wrong)
+    if "refused" in text.lower() and "errno" in text.lower():
+        return f"nobody listens there ({text}); start the broker or correct host and port"
+    if "timed out" in text.lower():
+        return f"no answer in time ({text}); is it an MQTT broker, is the way free?"
+    if "certificate" in text.lower():
+        return f"its certificate is not trusted ({text}); name its CA in tls_ca"
+    if "author" in text.lower() or "user name" in text.lower():
+        return f"log-in refused ({text}); check username and password"
+    return f"cannot connect ({text})"
+
+
+def _abandon(client: aiomqtt.Client) -> None:
+    """Close the socket of a connection that never stood or does not end: aiomqtt leaves it."""
+    loop, inner = asyncio.get_running_loop(), client._client
+    if client._misc_task is not None:
+        client._misc_task.cancel()
+    sock = inner.socket()
+    if sock is not None and sock.fileno() >= 0:
+        loop.remove_reader(sock.fileno())
+        loop.remove_writer(sock.fileno())
+        sock.close()

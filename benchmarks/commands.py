@@ -71,8 +71,8 @@ class Stock(App):
         return list(records.scalars(select(Part).order_by(Part.id).limit(20)))
 
     @query(title="合计 Total")
-    def total(self, records: Records, part: int) -> int:
-        return records.scalar(select(func.sum(Movement.amount)).where(Movement.part == part)) or 0
+    def total(self, records: Records) -> int:
+        return records.scalar(select(func.sum(Part.stock))) or 0
 
     @page(title="页 Page")
     def show(self, records: Records) -> view.View:
@@ -145,7 +145,7 @@ def run(seconds: float, folder: Path) -> list[dict]:
     for name, ask in {
         "query, one row": lambda n: chain.call("stock", "part", {"code": f"p{n % 200}"}, who),
         "query, 20 rows": lambda n: chain.call("stock", "parts", {}, who),
-        "query, sum": lambda n: chain.call("stock", "total", {"part": n % 200 + 1}, who),
+        "query, sum of 200 rows": lambda n: chain.call("stock", "total", {}, who),
         "page, 20 rows": lambda n: chain.look("stock", "show", {}, who),
     }.items():
         found += [measured(name, ask, n, seconds) for n in (1, 32)]

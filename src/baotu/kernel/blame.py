@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Blame:
         self._bugs: dict[str, int] = {}
         self._stopped: set[str] = set()
         self._lock = threading.Lock()
+        self.errors: deque[Exception] = deque(maxlen=20)  # the newest
 
     def fine(self, app: str) -> None:
         """A streaming handler ran well: bugs in a row begin again at zero."""
@@ -36,6 +38,7 @@ class Blame:
     def bug(self, app: str, error: Exception, streaming: bool = False) -> bool:
         """Show it; True when the app is stopped now, after `limit` bugs in a row in streams."""
         with self._lock:
+            self.errors.append(error)
             count = self._bugs[app] = self._bugs.get(app, 0) + 1
             stopped = streaming and count >= self.limit
             if stopped:

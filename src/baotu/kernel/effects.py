@@ -11,11 +11,10 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from baotu.sdk import App, Call, Caller, Conflict, Denied, Fact, Invalid, Records, Table
 from baotu.sdk.clock import Clock
@@ -26,11 +25,14 @@ from .alarms import TABLES as ALARM_TABLES
 from .blame import Blame
 from .facts import Order, Part, Reach, apply
 from .handlers import Handler, all_handlers, path_of
+from .lanes import Lanes
 from .ledger import FIND_RECEIPT, TABLES, Rows
 from .store import Store, Writer
 
 GROUP = 64  # commands in one transaction at most
+LANES = 3  # questions under way at once: more only contend (benchmarks/commands.py)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+Answer = TypeVar("Answer")
 Body = Callable[[Records], tuple[Any, Sequence[Fact]]]
 
 
@@ -63,13 +65,13 @@ class Deed:
 
 
 class Place:
-    """A deed in the queue, and the latch its caller waits at."""
+    """Deeds in the queue, and the latch their caller waits at."""
 
-    __slots__ = ("deed", "done", "latch", "leads", "reply")
+    __slots__ = ("deeds", "done", "latch", "leads", "replies")
 
-    def __init__(self, deed: Deed) -> None:
-        self.deed, self.done, self.leads = deed, False, False
-        self.reply: Any = None
+    def __init__(self, deeds: Sequence[Deed]) -> None:
+        self.deeds, self.done, self.leads = deeds, False, False
+        self.replies: Sequence[Any] = ()
         self.latch = threading.Lock()
         self.latch.acquire()
 
@@ -100,6 +102,7 @@ class Chain:
         self._waiting: deque[Place] = deque()
         self._gate = threading.Lock()
         self._led = False
+        self.lanes = Lanes(LANES)
 
     # -- the door -------------------------------------------------------------------------------
     def verbs(self) -> list[Verb]:
@@ -116,12 +119,11 @@ class Chain:
         handler = self.find(app, name)
         if handler.mark.kind == "command":
             return self.command(handler, arguments, caller, key)
-        with self._asked(handler, arguments, caller) as (answer, _):
-            return handler.signature.dump(answer)
+        return self._ask(handler, arguments, caller, lambda a, _: handler.signature.dump(a))
 
     def look(self, app: str, name: str, arguments: Mapping[str, Any], caller: Caller) -> Look:
-        with self._asked(self.find(app, name), arguments, caller) as (view, records):
-            return Look(view, frozenset(records.read))
+        handler = self.find(app, name)
+        return self._ask(handler, arguments, caller, lambda v, r: Look(v, frozenset(r.read)))
 
     def events(self, after: int, limit: int = 1000) -> list[Happening]:
         rows = self.store.ask(
@@ -149,8 +151,8 @@ class Chain:
         given = handler.signature.parse(arguments)
 
         def body(records: Records) -> tuple[Any, Sequence[Fact]]:
-            call = Call(caller, self.now(), key)
-            answer, facts = handler.run(given, {Records: records, Call: call})
+            gifts = {Records: records, Call: self.call_of(caller, key)}
+            answer, facts = handler.run(given, gifts)
             records.flush()  # ids and refusals before the answer is made
             return handler.signature.dump(answer), facts
 
@@ -166,19 +168,26 @@ class Chain:
             )
         )
 
-    @contextmanager
-    def _asked(
-        self, handler: Handler, arguments: Mapping[str, Any], caller: Caller
-    ) -> Iterator[tuple[Any, Records]]:
-        """A question under way: its answer may still load rows until the context ends."""
+    def _ask(
+        self,
+        handler: Handler,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        made: Callable[[Any, Records], Answer],
+    ) -> Answer:
+        """Run a question; `made` turns what it answers into a reply while rows can be loaded."""
         if handler.mark.kind not in ("query", "page"):
             raise Invalid("verb", f"{handler.name} is a {handler.mark.kind}, not for asking")
         self._decide(handler, caller)
         given = handler.signature.parse(arguments)
-        with self.store.reading(caller.organisation) as records:
-            call = Call(caller, self.now())
-            answer, _ = handler.run(given, {Records: records, Call: call})
-            yield answer, records
+
+        def work() -> Answer:
+            with self.store.reading(caller.organisation) as records:
+                gifts = {Records: records, Call: self.call_of(caller)}
+                answer, _ = handler.run(given, gifts)
+                return made(answer, records)
+
+        return self.lanes.do(work)
 
     def _decide(self, handler: Handler, caller: Caller) -> None:
         try:
@@ -212,13 +221,20 @@ class Chain:
         except KeyError:
             raise Invalid("verb", f"{app} has no {name}") from None
 
-    def now(self) -> datetime:
-        return EPOCH + timedelta(microseconds=self.clock.now() // 1000)
+    def call_of(self, caller: Caller, key: str = "") -> Call:
+        return Call(caller, EPOCH + timedelta(microseconds=self.clock.now() // 1000), key)
 
     # -- one transaction for all who wait -------------------------------------------------------
     def submit(self, deed: Deed) -> Any:
         """Do it, durably; what it answers, or the error it raised."""
-        place = Place(deed)
+        [reply] = self.submit_all([deed])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def submit_all(self, deeds: Sequence[Deed]) -> Sequence[Any]:
+        """Several in one transaction; for each what it answers, or the error it raised."""
+        place = Place(deeds)
         with self._gate:
             self._waiting.append(place)
             leads, self._led = not self._led, True
@@ -226,23 +242,22 @@ class Chain:
             place.latch.acquire()
         if leads or place.leads:
             self._lead(place)
-        if isinstance(place.reply, Exception):
-            raise place.reply
-        return place.reply
+        return place.replies
 
     def _lead(self, own: Place) -> None:
         changes: list[Change] = []
         parts: list[Part] = []
         while not own.done:
-            with self._gate:
-                size = min(len(self._waiting), GROUP)
-                group = [self._waiting.popleft() for _ in range(size)]
-            replies: Sequence[Any] = [Denied("the platform was interrupted")] * size
+            group = self._group()
+            deeds = [deed for place in group for deed in place.deeds]
+            replies: Sequence[Any] = [Denied("the platform was interrupted")] * len(deeds)
             try:
-                replies = self._commit([place.deed for place in group], changes, parts)
+                replies = self._commit(deeds, changes, parts)
             finally:
-                for place, reply in zip(group, replies, strict=True):
-                    place.reply, place.done = reply, True
+                answers = iter(replies)
+                for place in group:
+                    place.replies = [next(answers) for _ in place.deeds]
+                    place.done = True
                     if place is not own:
                         place.latch.release()
         with self._gate:
@@ -252,6 +267,16 @@ class Chain:
             else:
                 self._led = False
         self._after(changes, parts)
+
+    def _group(self) -> list[Place]:
+        group: list[Place] = []
+        with self._gate:
+            size = 0
+            while self._waiting and size < GROUP:
+                place = self._waiting.popleft()
+                group.append(place)
+                size += len(place.deeds)
+        return group
 
     def _commit(self, deeds: Sequence[Deed], changes: list[Change], parts: list[Part]) -> list[Any]:
         replies: list[Any] = []
@@ -314,14 +339,12 @@ class Chain:
         return reply, part
 
     def _outcome(self, deed: Deed, error: Exception) -> str:
-        if isinstance(error, Conflict):
-            return "conflict"
-        if isinstance(error, Invalid):
-            return "invalid"
-        if isinstance(error, Denied):
-            return "denied"
-        self.blame.bug(deed.app, error, deed.streaming)
-        return "bug"
+        refusals = {Conflict: "conflict", Invalid: "invalid", Denied: "denied"}
+        outcome = next((word for kind, word in refusals.items() if isinstance(error, kind)), "bug")
+        if outcome == "bug" or deed.streaming:  # nobody is there to ask otherwise
+            self.blame.bug(deed.app, error, deed.streaming)
+            return "bug"
+        return outcome
 
     def _receipt(
         self,

@@ -66,9 +66,7 @@ def _extend(connection: Connection, table: Any) -> None:
 
 
 def _add(connection: Connection, table: Any, column: Column[Any]) -> None:
-    default = (
-        column.default.arg if column.default is not None and column.default.is_scalar else None
-    )
+    default = _scalar(column)
     if default is None and not column.nullable:
         raise ConfigError(
             f"column {column.name} is new and the rows already there have no value for it",
@@ -89,8 +87,9 @@ def _add(connection: Connection, table: Any, column: Column[Any]) -> None:
                 connection.execute(AddConstraint(key.constraint))
 
 
-def _scalar(column: Column[Any]) -> bool:
-    return column.default is not None and column.default.is_scalar
+def _scalar(column: Column[Any]) -> Any:
+    default: Any = column.default  # a generator of one of many kinds
+    return default.arg if default is not None and default.is_scalar else None
 
 
 def _alike(connection: Connection, wanted: TypeEngine[Any], stored: TypeEngine[Any]) -> bool:

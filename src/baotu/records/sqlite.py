@@ -65,6 +65,8 @@ class SqliteStore:
     Any thread may read; writers queue. `close` waits for nobody.
     """
 
+    wire: type[SqliteWire] = SqliteWire
+
     def __init__(self, path: Path | None = None, readers: int = READERS) -> None:
         self.path = path
         self.known = Known()
@@ -166,9 +168,12 @@ class SqliteStore:
     def _wire(self, read_only: bool) -> SqliteWire:
         connection = self._engine.connect()
         self._open.append(connection)
-        wire = SqliteWire(connection, self.known, read_only)
+        wire = self.wire(connection, self.known, read_only)
         for pragma in (*PRAGMAS, *(["query_only=ON"] if read_only else [])):
             wire.raw.execute(f"PRAGMA {pragma}")
+        wire.raw.create_function(
+            "baotu_organisation", 0, lambda: wire.organisation, deterministic=True
+        )
         return wire
 
     def _connect(self) -> sqlite3.Connection:

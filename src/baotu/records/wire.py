@@ -25,7 +25,11 @@ class PlainWire(ABC):
     def __init__(self, connection: Connection, known: Known, read_only: bool) -> None:
         self.connection, self.known, self.read_only = connection, known, read_only
         self.raw: Any = connection.connection.driver_connection
+        self.organisation = ""
         self._inserts: dict[str, str] = {}
+
+    def enter(self, organisation: str) -> None:
+        self.organisation = organisation
 
     def records(self, organisation: str) -> Records:
         return Records(self, organisation)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     TextClause,
     TypeDecorator,
+    func,
     inspect,
 )
 from sqlalchemy import Table as SqlTable
@@ -40,6 +41,7 @@ from sqlalchemy.sql import Select, visitors
 from .errors import Conflict, Denied
 
 CENT = Decimal("0.01")
+CORE = "only statements on Table classes: text() and Core see every organisation"
 
 
 def money(amount: Decimal | int | str) -> Decimal:
@@ -118,7 +120,7 @@ class Known:
 
     verdicts: dict[Any, tuple[str, ...]] = field(default_factory=dict)
     plans: dict[type, Plan | None] = field(default_factory=dict)
-    within: dict[str, Any] = field(default_factory=dict)
+    within: Any = field(default_factory=lambda: within())
 
     def remember(self, place: dict[Any, Any], key: Any, value: Any) -> Any:
         if len(place) >= 5000:
@@ -133,6 +135,9 @@ class Wire(Protocol):
     connection: Connection
     known: Known
     read_only: bool
+
+    def enter(self, organisation: str) -> None:
+        """From now on `baotu_organisation()` is this, in statements on this connection."""
 
     def insert(self, table: str, columns: Sequence[str], values: Sequence[Any]) -> int:
         """Write a row; its id. Raises Conflict naming the column when it must be unique."""
@@ -240,7 +245,13 @@ class Records(Session):
 
     def _inside(self, statement: Any) -> Any:
         """The same statement, kept inside the organisation; its tables are remembered."""
-        key = getattr(statement, "_generate_cache_key", lambda: None)()
+        if not hasattr(statement, "options"):
+            raise Denied(CORE)
+        self._wire.enter(self.organisation)
+        if self._known.within in statement._with_options:
+            return statement  # SQLAlchemy's own, made from one that was judged: to synchronise
+        kept = statement.options(self._known.within)
+        key = kept._generate_cache_key()  # SQLAlchemy would make it anyway, and keeps it
         tables = self._known.verdicts.get(key.key) if key else None
         if tables is None:
             tables = judged(statement)
@@ -251,12 +262,7 @@ class Records(Session):
         else:
             self._may_write()
             self.written.update(tables)
-        option = self._known.within.get(self.organisation)
-        if option is None:
-            option = self._known.remember(
-                self._known.within, self.organisation, within(self.organisation)
-            )
-        return statement.options(option)
+        return kept
 
     def _stamp(self) -> None:
         """Before each flush: rows stay in their organisation and refer to nothing outside it."""
@@ -309,24 +315,28 @@ def plan_of(kind: type[Table], dialect: Any) -> Plan | None:
 def judged(statement: Any) -> tuple[str, ...]:
     """The names of the tables of a statement that keeps inside; Denied says why it does not."""
     if not is_orm(statement):
-        raise Denied("only statements on Table classes: text() and Core see every organisation")
+        raise Denied(CORE)
     if statement.is_insert:
         raise Denied("use records.put(): it stamps the organisation")
     if statement.is_update and "organisation" in moved(statement):
         raise Denied("rows cannot move to another organisation")
-    names: set[str] = set()
+    names, entities, columns = set(), set(), set()
     for part in visitors.iterate(statement):
         if isinstance(part, TextClause) or (
             getattr(part, "is_literal", False) and str(part) != "*"
         ):
             raise Denied("no text() and no literal_column(): they see every organisation")
-        plain = isinstance(part, Column) and isinstance(part.table, SqlTable)
-        if (isinstance(part, Select) and not is_orm(part)) or (
-            plain and "parententity" not in part._annotations  # type: ignore[union-attr]
-        ):
-            raise Denied("only columns of Table classes: Core sees every organisation")
+        if isinstance(part, Select) and not is_orm(part):
+            raise Denied(CORE)
+        known = "parententity" in getattr(part, "_annotations", ())
         if isinstance(part, SqlTable):
             names.add(part.name)
+            if known:
+                entities.add(part.name)
+        elif isinstance(part, Column) and isinstance(part.table, SqlTable) and not known:
+            columns.add(part.table.name)
+    if columns - entities:  # those of an entity's own table are filtered with it
+        raise Denied(CORE)
     return tuple(sorted(names))
 
 
@@ -341,7 +351,8 @@ def moved(statement: Any) -> set[str]:
     return {str(getattr(column, "key", column)) for column in statement._values or {}}
 
 
-def within(organisation: str) -> Any:
+def within() -> Any:
+    """The same for every organisation, so a statement is compiled once for all of them."""
     return with_loader_criteria(
-        Table, lambda table: table.organisation == organisation, include_aliases=True
+        Table, lambda table: table.organisation == func.baotu_organisation(), include_aliases=True
     )

@@ -7,8 +7,22 @@ from typing import Annotated as A
 from sqlalchemy import func, select
 
 from baotu.sdk import (
-    App, Call, Conflict, Event, Facts, Invalid, Job, Records, Samples,
-    command, money, page, query, result, stream, view,
+    App,
+    Call,
+    Conflict,
+    Event,
+    Facts,
+    Invalid,
+    Job,
+    Records,
+    Samples,
+    command,
+    money,
+    page,
+    query,
+    result,
+    stream,
+    view,
 )  # fmt: skip
 
 from . import tour

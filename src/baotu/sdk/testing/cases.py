@@ -38,6 +38,10 @@ from .drivers import TIME, check_samples
 
 PARTS = ("README.md", "sample.toml", "quality.toml")
 LEVELS = ("bronze", "silver", "gold", "platinum")
+OF_THE_HOUSE = (  # keys of [[device]] and [[server]] that are not the driver's
+    "name", "driver", "tags", "tag", "period_s", "asset", "asset_type", "accept", "accept_under",
+    "under",
+)  # fmt: skip
 MOST_ROUNDS = 1000
 Told = tuple[float | str, str]
 
@@ -177,9 +181,9 @@ def _check_sample(path: Path, entry: DriverEntry) -> None:
     offered = ((t, entry.server) for t in sample.get("server", ()))
     for table, kind in (*shown, *offered):
         assert kind is not None, f"{path}: this driver has no such side"
-        own = {"name", "driver", "tags", "tag"}
         known = {line.name for line in fields(kind.Settings)}
-        assert not table.keys() - own - known, f"{path}: unknown {table.keys() - own - known}"
+        unknown = table.keys() - set(OF_THE_HOUSE) - known
+        assert not unknown, f"{path}: {', '.join(sorted(unknown))} is no setting of this driver"
 
 
 def _check_quality(path: Path) -> None:

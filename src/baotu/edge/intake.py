@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
+
 from baotu.sdk import Samples
 
 
@@ -31,19 +33,30 @@ class Intake:
         """The oldest ones, at most this many samples, in their order."""
         taken = []
         while self._parts and most > 0:
-            part = self._parts.popleft()
-            if len(part) > most:
-                self._parts.appendleft(part.where(slice(most, None)))  # type: ignore[arg-type]
-                part = part.where(slice(0, most))  # type: ignore[arg-type]
-            most -= len(part)
-            self.waiting -= len(part)
-            taken.append(part)
+            taken.append(self.take_one(most))
+            most -= len(taken[-1])
         return taken
+
+    def take_one(self, most: int) -> Samples:
+        """The oldest part, at most this many samples of it. Raises IndexError when none waits."""
+        part = self._parts.popleft()
+        if len(part) > most:
+            self._parts.appendleft(_from(part, most))
+            part = part.where(np.arange(most))
+        self.waiting -= len(part)
+        return part
 
     def _shorten(self, by: int) -> None:
         part = self._parts.popleft()
         gone = min(by, len(part))
         if gone < len(part):
-            self._parts.appendleft(part.where(slice(gone, None)))  # type: ignore[arg-type]
+            self._parts.appendleft(_from(part, gone))
         self.waiting -= gone
         self.dropped += gone
+
+
+def _from(samples: Samples, first: int) -> Samples:
+    """Without the first ones, not copied."""
+    return Samples(
+        samples.tag[first:], samples.time[first:], samples.value[first:], samples.quality[first:]
+    )

@@ -5,7 +5,7 @@ No loop over samples, no object for a sample, no wait, no clock of its own. Alar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -47,6 +47,10 @@ class Pipeline:
 
     def named(self, name: str) -> Tag | None:
         return self._by_name.get(name)
+
+    @property
+    def names(self) -> Mapping[str, Tag]:
+        return self._by_name
 
     def process(self, parts: Sequence[Samples], now: float) -> list[Samples]:
         """Raw samples in order of arrival → at most one `Samples` of numbers, one of texts.

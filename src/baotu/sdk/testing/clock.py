@@ -34,11 +34,15 @@ class JumpingClock:
         await self._settle(turns)
         while self._sleepers and self._sleepers[0][0] <= end:
             when, _, place = heapq.heappop(self._sleepers)
-            self._step(when)
+            self._step(max(when, self._monotonic))
             if not place.done():
                 place.set_result(None)
             await self._settle(turns)
         self._step(end)
+
+    def stall(self, seconds: float) -> None:
+        """Time passes and nobody runs: a busy or suspended machine. Sleepers wake late."""
+        self._step(self._monotonic + seconds)
 
     def jump_wall(self, seconds: float) -> None:
         """Someone set the clock: the wall jumps, the monotonic clock does not."""

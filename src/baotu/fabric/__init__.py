@@ -1,1 +1,1 @@
-
+"""How samples travel between nodes: frames, the store-and-forward log, the acknowledged link."""

@@ -242,7 +242,7 @@ def _compare_buckets(
 
 def _compare_latest(history: History, model: Model) -> None:
     tags = np.array([*NUMBERS, *TEXTS, 7], "i4")
-    seen = {}
+    seen: dict[int, Row] = {}
     for samples in history.latest(tags):
         seen |= dict(zip(samples.tag.tolist(), _rows(samples), strict=True))
     assert set(seen) == {tag for tag, rows in model.rows.items() if rows}, "latest: other tags"

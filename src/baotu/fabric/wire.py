@@ -1,0 +1,149 @@
+"""What carries our messages: ask and answer, tell and listen. Zenoh behind it, and nothing else of it.
+
+A session reaches its own answerers, so one process that is edge and hub at once uses the same wire.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import zenoh
+
+from baotu.sdk.errors import Unreachable
+
+Stop = Callable[[], None]
+Done = Callable[[bytes | None], None]
+TIMEOUT_S = 3.0
+
+
+@dataclass(slots=True)
+class Request:
+    """A question. `reply` may come later and from any thread; only the first one counts."""
+
+    key: str
+    payload: bytes
+    head: bytes
+    _reply: Callable[[bytes], None]
+    _open: bool = field(default=True)
+
+    def reply(self, answer: bytes) -> None:
+        if self._open:
+            self._open = False
+            self._reply(answer)
+
+
+class Wire(Protocol):
+    """Any thread. Callbacks run on the wire's threads and must be quick."""
+
+    def ask(
+        self,
+        key: str,
+        payload: bytes,
+        done: Done,
+        *,
+        head: bytes = b"",
+        urgent: bool = True,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """`done` is called exactly once: with the answer, or None when nobody gave one in time.
+        What is urgent overtakes what is not."""
+
+    def answer(self, key: str, handle: Callable[[Request], None]) -> Stop: ...
+
+    def tell(self, key: str, payload: bytes) -> None:
+        """May be lost."""
+
+    def listen(self, pattern: str, hear: Callable[[str, bytes], None]) -> Stop:
+        """`*` in `pattern` stands for one part of the key."""
+
+    def close(self) -> None: ...
+
+
+class ZenohWire:
+    """Implements `Wire` on a Zenoh session, which it closes."""
+
+    def __init__(self, session: zenoh.Session) -> None:
+        self.session = session
+
+    def ask(
+        self,
+        key: str,
+        payload: bytes,
+        done: Done,
+        *,
+        head: bytes = b"",
+        urgent: bool = True,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        found: list[bytes] = []
+
+        def reply(answer: zenoh.Reply) -> None:
+            if answer.ok is not None:
+                found.append(answer.ok.payload.to_bytes())
+
+        def finished(*_: object) -> None:  # every query ends: by a reply, an error or its time-out
+            done(found[0] if found else None)
+
+        try:
+            self.session.get(
+                key,
+                zenoh.handlers.Callback(reply, finished),
+                payload=payload,
+                attachment=head,
+                timeout=timeout_s,
+                target=zenoh.QueryTarget.BEST_MATCHING,
+                consolidation=zenoh.ConsolidationMode.NONE,
+                congestion_control=zenoh.CongestionControl.BLOCK,
+                priority=zenoh.Priority.DATA_HIGH if urgent else zenoh.Priority.DATA_LOW,
+            )
+        except zenoh.ZError as error:
+            raise Unreachable(f"fabric/{key}: the session is closed ({error})") from error
+
+    def answer(self, key: str, handle: Callable[[Request], None]) -> Stop:
+        def take(query: zenoh.Query) -> None:
+            def reply(answer: bytes) -> None:
+                try:
+                    with query:  # leaving the block ends the query
+                        query.reply(key, answer)
+                except zenoh.ZError:
+                    pass  # who asked has gone: their time-out tells them
+
+            payload = query.payload.to_bytes() if query.payload is not None else b""
+            head = query.attachment.to_bytes() if query.attachment is not None else b""
+            handle(Request(str(query.key_expr), payload, head, reply))
+
+        queryable = self.session.declare_queryable(key, take)
+        return queryable.undeclare
+
+    def tell(self, key: str, payload: bytes) -> None:
+        try:
+            self.session.put(key, payload, congestion_control=zenoh.CongestionControl.DROP)
+        except zenoh.ZError as error:
+            raise Unreachable(f"fabric/{key}: the session is closed ({error})") from error
+
+    def listen(self, pattern: str, hear: Callable[[str, bytes], None]) -> Stop:
+        subscriber = self.session.declare_subscriber(
+            pattern, lambda sample: hear(str(sample.key_expr), sample.payload.to_bytes())
+        )
+        return subscriber.undeclare
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def wait(
+    wire: Wire, key: str, payload: bytes, *, head: bytes = b"", timeout_s: float = TIMEOUT_S
+) -> bytes | None:
+    """Ask and wait for the answer; never on one of the wire's own threads."""
+    ready, found = threading.Event(), list[bytes | None]()
+
+    def done(answer: bytes | None) -> None:
+        found.append(answer)
+        ready.set()
+
+    wire.ask(key, payload, done, head=head, timeout_s=timeout_s)
+    ready.wait(timeout_s + 1.0)
+    return found[0] if found else None

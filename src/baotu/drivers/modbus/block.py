@@ -120,7 +120,7 @@ class Block:
         return told
 
     def __str__(self) -> str:
-        what = "bits" if self.table.bits else "registers"
+        what = ("bit" if self.table.bits else "register") + "s" * (self.count > 1)
         return f"unit {self.unit}, {self.table.name}:{self.start}, {self.count} {what}"
 
 

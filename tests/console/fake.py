@@ -225,9 +225,9 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
                 history.faulty[tag.id] = (now() - 1900 * SECOND, 1.6 + n % 3 * 0.4)
         for tag in plant.all_tags():
             if tag.device == "plc-2":
-                history.bad[tag.id] = Quality.BAD_NO_COMMUNICATION
+                history.bad[tag.id] = (now() - 1900 * SECOND, Quality.BAD_NO_COMMUNICATION)
             elif tag.id % 53 == 0:
-                history.bad[tag.id] = Quality.UNCERTAIN_SENSOR_NOT_ACCURATE
+                history.bad[tag.id] = (now() - 7200 * SECOND, Quality.UNCERTAIN_SENSOR_NOT_ACCURATE)
     door = FakeDoor(plant, history, now, fire)
     caller = replace(WARM, permissions=frozenset(v.permission for v in door.verbs()))
     board = FakeBoard([] if few else healths(now(), fire))

@@ -14,10 +14,6 @@ from baotu.sdk.door import Change, Look, Verb
 from .signals import SECOND, FakeHistory, FakePlant
 
 
-def stamp(time: int | None) -> str | None:
-    return None if time is None else datetime.fromtimestamp(time / 1e9, UTC).isoformat()
-
-
 def asks(**fields: tuple[str, str]) -> dict[str, Any]:
     """JSON Schema from name=(type, title); a name that ends in _ may be left out."""
     return {
@@ -41,12 +37,14 @@ class FakeDoor:
 
     def _alarm(self, n: int, tag: int, size: float) -> dict[str, Any]:
         known = self.plant.by_id(tag)
-        title = known.title.split(" ")[0]
+        zh, en = known.title.split(" ", 1)
+        acknowledged, since = n % 3 == 0, self.now() - (1900 - n * 31) * SECOND
         return {
             "id": n, "app": "overheat", "tag": tag, "kind": "high", "priority": (1, 2, 3, 3, 4)[n % 5], "active": n % 6 != 0,
-            "message": f"{title}高于上限 {known.high:g} {known.unit} {known.property} above its limit {known.high:g} {known.unit}",
-            "raised": stamp(self.now() - (1900 - n * 31) * SECOND), "acknowledged": n % 3 == 0, "shelved_until": None,
-            "cleared": None, "by": "li.na" if n % 3 == 0 else "",
+            "message": f"{zh} {known.high * 1.1:.4g}，高于上限 {known.high:g} {en} {known.high * 1.1:.4g} is above its limit {known.high:g}",
+            "raised": since, "returned": 0 if n % 6 else self.now() - 60 * SECOND, "acknowledged": acknowledged,
+            "acknowledged_by": "li.na" if acknowledged else "", "shelved_until": self.now() + 3600 * SECOND if n % 11 == 0 else 0,
+            "suppressed": "", "comment": "", "count": 1,
         }  # fmt: skip
 
     def verbs(self) -> list[Verb]:
@@ -56,7 +54,7 @@ class FakeDoor:
             ("alarms", "history", "query", "报警历史 Alarm history", asks(limit_=("integer", "条数 Limit"))),
             ("alarms", "acknowledge", "command", "确认 Acknowledge", asks(alarm=alarm)),
             ("alarms", "shelve", "command", "搁置 Shelve",
-             asks(alarm=alarm, minutes=("integer", "分钟 Minutes"), reason=("string", "原因 Reason"))),
+             asks(alarm=alarm, minutes=("number", "分钟 Minutes"), reason=("string", "原因 Reason"))),
             ("alarms", "unshelve", "command", "取消搁置 Unshelve", asks(alarm=alarm)),
             ("jobs", "runs", "query", "任务 Jobs", asks()),
             ("jobs", "cancel", "command", "取消 Cancel", asks(job=("integer", "任务 Job"))),
@@ -98,6 +96,8 @@ class FakeDoor:
         return given
 
     def look(self, app: str, name: str, arguments: Mapping[str, Any], caller: Caller) -> Look:
+        if name not in ("overview", "words") or app != "pumping":
+            raise Conflict("page", f"{app}.{name} does not exist")
         return Look(getattr(self, f"_{app}_{name}")(), frozenset({app}))
 
     def watch(self, tell: Callable[[Change], None]) -> Callable[[], None]:
@@ -105,10 +105,14 @@ class FakeDoor:
         return lambda: self.tellers.remove(tell)
 
     def _alarms_open(self) -> list[dict]:
-        return [a for a in self.alarms if a["active"] or not a["acknowledged"]]
+        return [a for a in self.alarms if a["active"] or not a["acknowledged"] or a["shelved_until"]]
 
     def _alarms_history(self, limit: int = 100) -> list[dict]:
-        return self.alarms[:limit]
+        rows = [{"id": n, "alarm": a["id"], "time": a["raised"], "what": "raised", "who": a["app"], "message": a["message"]}
+                for n, a in enumerate(self.alarms)]  # fmt: skip
+        rows += [{"id": 0, "alarm": a["id"], "time": a["raised"] + 9 * SECOND, "what": "acknowledged", "who": "li.na", "message": ""}
+                 for a in self.alarms if a["acknowledged"]]  # fmt: skip
+        return sorted(rows, key=lambda r: -r["time"])[:limit]
 
     def _find(self, rows: list[dict], id: int, field: str) -> dict:
         found = next((r for r in rows if r["id"] == id), None)
@@ -117,17 +121,17 @@ class FakeDoor:
         return found
 
     def _alarms_acknowledge(self, alarm: int) -> int:
-        self._find(self.alarms, alarm, "alarm").update(acknowledged=True, by="operator")
+        self._find(self.alarms, alarm, "alarm").update(acknowledged=True, acknowledged_by="operator")
         return alarm
 
-    def _alarms_shelve(self, alarm: int, minutes: int, reason: str) -> int:
+    def _alarms_shelve(self, alarm: int, minutes: float, reason: str) -> int:
         if minutes <= 0:
             raise Invalid("minutes", "must be more than 0")
-        self._find(self.alarms, alarm, "alarm")["shelved_until"] = stamp(self.now() + minutes * 60 * SECOND)
+        self._find(self.alarms, alarm, "alarm")["shelved_until"] = self.now() + int(minutes * 60 * SECOND)
         return alarm
 
     def _alarms_unshelve(self, alarm: int) -> int:
-        self._find(self.alarms, alarm, "alarm")["shelved_until"] = None
+        self._find(self.alarms, alarm, "alarm")["shelved_until"] = 0
         return alarm
 
     def _jobs_runs(self) -> list[dict]:

@@ -81,7 +81,7 @@ class FakePlant:
         for p in TYPES[kind].properties:
             self._tags.append(Tag(
                 id=len(self._tags), asset=path, property=p.id_short, kind=p.kind, unit=p.unit, low=p.low, high=p.high,
-                title=p.title, device=f"plc-{number % 6 + 1}", address=f"{40001 + len(self._tags) % 9000}",
+                title=p.title, device=f"plc-{len(self._assets) % 6 + 1}", address=f"{40001 + len(self._tags) % 9000}",
                 asset_type=kind, writable=p.id_short == "speed",
             ))  # fmt: skip
 
@@ -138,7 +138,7 @@ class FakeHistory:
         self.booleans = np.array([t.kind == "boolean" for t in tags], bool)
         self.counters = np.array([t.property in ("energy", "parts") for t in tags], bool)
         self.faulty: dict[int, tuple[int, float]] = {}  # tag → since, how far beyond the middle
-        self.bad: dict[int, Quality] = {}
+        self.bad: dict[int, tuple[int, Quality]] = {}  # tag → since, how bad
 
     def value(self, ids: np.ndarray, times: np.ndarray) -> np.ndarray:
         seconds = (times // 1_000_000).astype("f8") / 1000
@@ -147,7 +147,8 @@ class FakeHistory:
         shape = shape + 0.25 * np.sin(2 * np.pi * seconds / 86400 + ids % 7)
         grain = (np.sin(seconds * 12.9898 + ids * 78.233) * 43758.5453) % 1
         value = self.middle[ids] + self.half[ids] * (shape + 0.12 * (grain - 0.5))
-        for id, (since, size) in self.faulty.items():
+        for id in set(np.unique(ids).tolist()) & self.faulty.keys():
+            since, size = self.faulty[id]
             grown = np.clip((times - since) / (60 * SECOND), 0, 1)
             value = np.where(ids == id, value + size * self.half[id] * grown, value)
         value = np.where(self.booleans[ids], np.sin(seconds / 900 + ids) > -0.6, value)
@@ -156,8 +157,9 @@ class FakeHistory:
 
     def samples(self, ids: np.ndarray, times: np.ndarray) -> list[Samples]:
         quality = np.zeros(len(ids), "u1")
-        for id, q in self.bad.items():
-            quality[ids == id] = q
+        for id in set(np.unique(ids).tolist()) & self.bad.keys():
+            since, how = self.bad[id]
+            quality[(ids == id) & (times >= since)] = how
         text = self.texts[ids]
         value = self.value(ids, times)
         words = STATES[((times[text] // (600 * SECOND) + ids[text] * 3) % 7 % 4).astype(int)]

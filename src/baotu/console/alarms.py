@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from baotu.sdk import Caller, Invalid
 from baotu.sdk.door import Door
 
 from .rooms import Rooms
+from .times import iso
 
 APP = "alarms"
+MOST = 10_000
 NONE = "没有报警应用 No app named `alarms` is installed: nothing tells of alarms"
 
 
@@ -18,41 +21,60 @@ def has(door: Door, app: str, name: str) -> bool:
     return any((v.app, v.name) == (app, name) for v in door.verbs())
 
 
-def listed(rooms: Rooms, caller: Caller, which: str = "open", limit: int = 500) -> list[dict]:
-    """Rows as `models.AlarmRow`, most urgent and newest first; [] when nobody tells alarms."""
-    if not has(rooms.door, APP, which):
-        return []
-    takes = next(v.takes for v in rooms.door.verbs() if (v.app, v.name) == (APP, which))
-    arguments = {"limit": limit} if "limit" in takes.get("properties", {}) else {}
-    answer = rooms.door.call(APP, which, arguments, caller)
-    rows = answer if isinstance(answer, list) else _inside(answer)
-    found = [_row(rooms, row) for row in rows]
-    if which == "open":
-        found.sort(key=lambda row: row["raised"] or "", reverse=True)
-        found.sort(key=lambda row: (row["shelved_until"] is not None, row["priority"]))
-    return found[:limit]
+def listed(rooms: Rooms, caller: Caller) -> list[dict[str, Any]]:
+    """Open ones as `models.AlarmRow`: hidden ones last, then by priority, the newest first."""
+    found = [_row(rooms, row) for row in _asked(rooms, caller, "open", MOST)]
+    found.sort(key=lambda row: row["raised"] or "", reverse=True)
+    found.sort(key=lambda row: (row["hidden"], row["priority"]))
+    return found
+
+
+def events(rooms: Rooms, caller: Caller, limit: int = 200) -> list[dict[str, Any]]:
+    """What happened to alarms, the newest first, as `models.AlarmEvent`."""
+    known = {row["id"]: row for row in listed(rooms, caller)}
+    told = _asked(rooms, caller, "history", limit)
+    said = {row.get("alarm"): row["message"] for row in reversed(told) if row.get("message")
+            and row.get("what") in ("raised", "returned")}  # fmt: skip
+    found = []
+    for row in told:
+        alarm = known.get(row.get("alarm"), {})
+        own = row.get("message", "")
+        found.append({
+            "alarm": row.get("alarm", 0), "time": _time(row.get("time")) or "",
+            "what": row.get("what", ""), "who": row.get("who", ""),
+            "message": said.get(row.get("alarm"), alarm.get("message", own)),
+            "note": own if row.get("what") not in ("raised", "returned") else "",
+            "asset": alarm.get("asset", ""), "priority": alarm.get("priority"),
+        })  # fmt: skip
+    return found
 
 
 def counts(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Open ones by priority 1 to 4; what is shelved is not counted."""
-    seen = [r["priority"] for r in rows if not r["shelved_until"]]
+    """Open ones by priority 1 to 4; what is shelved or suppressed is not counted."""
+    seen = [r["priority"] for r in rows if not r["hidden"]]
     return [seen.count(priority) for priority in (1, 2, 3, 4)]
 
 
-def _inside(answer: Mapping[str, Any]) -> list[Any]:
-    return next((v for v in answer.values() if isinstance(v, list)), [])
+def _asked(rooms: Rooms, caller: Caller, name: str, limit: int) -> list[Mapping[str, Any]]:
+    verb = next((v for v in rooms.door.verbs() if (v.app, v.name) == (APP, name)), None)
+    if verb is None:
+        return []
+    arguments = {"limit": limit} if "limit" in verb.takes.get("properties", {}) else {}
+    return list(rooms.door.call(APP, name, arguments, caller))
 
 
 def _row(rooms: Rooms, row: Mapping[str, Any]) -> dict[str, Any]:
     tag, asset = _tag(rooms, row.get("tag"))
+    shelved, suppressed = _time(row.get("shelved_until")), row.get("suppressed") or ""
     return {
         "id": row.get("id", 0), "app": row.get("app", ""), "tag": tag, "asset": asset,
         "kind": row.get("kind", ""), "priority": min(max(int(row.get("priority", 3)), 1), 4),
-        "message": row.get("message", ""), "raised": _first(row, "raised", "since", "time") or "",
-        "cleared": _first(row, "cleared", "ended"), "active": bool(row.get("active", True)),
-        "acknowledged": bool(_first(row, "acknowledged", "acked", "acknowledged_at")),
-        "shelved_until": _first(row, "shelved_until", "shelved"),
-        "by": _first(row, "by", "acknowledged_by") or "",
+        "message": row.get("message", ""), "raised": _time(row.get("raised")) or "",
+        "cleared": None if row.get("active") else _time(row.get("returned")),
+        "active": bool(row.get("active", True)), "acknowledged": bool(row.get("acknowledged")),
+        "shelved_until": shelved, "suppressed": suppressed, "hidden": bool(shelved or suppressed),
+        "by": row.get("acknowledged_by") or "", "comment": row.get("comment") or "",
+        "count": row.get("count", 1),
     }  # fmt: skip
 
 
@@ -65,5 +87,10 @@ def _tag(rooms: Rooms, told: Any) -> tuple[str, str]:
     return (tag.name, tag.asset) if tag else (str(told or ""), "")
 
 
-def _first(row: Mapping[str, Any], *names: str) -> Any:
-    return next((row[n] for n in names if row.get(n)), None)
+def _time(told: Any) -> str | None:
+    """Apps tell ns UTC (0: never) or ISO 8601; the console shows ISO in UTC."""
+    if not told:
+        return None
+    if isinstance(told, str):
+        return datetime.fromisoformat(told).isoformat()
+    return iso(int(told))

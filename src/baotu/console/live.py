@@ -3,7 +3,8 @@
 A client sends {"subscribe": [names]} and {"unsubscribe": [names]}; it gets columns as in
 `/api/latest`: at once for what is there, then whenever something changed, at most five times a
 second. What a slow client has not taken is not queued: the newer value takes the place of the
-older one, so memory is bounded by what it subscribed to.
+older one, so memory is bounded by what it subscribed to. {"changed": [tables]} tells that a
+command wrote there, so that a page may ask again.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from baotu.sdk import Invalid, Samples
+from baotu.sdk import Denied, Invalid, Samples, Tag
+from baotu.sdk.door import Change
 from baotu.sdk.ports import Stop
 
 from .columns import TimeForm, as_json
@@ -32,14 +34,16 @@ MOST_TAGS = 20_000
 class Wanted:
     """What one client wants to see and has not yet been sent; columns by place of the tag."""
 
-    def __init__(self) -> None:
+    def __init__(self, organisation: str = "") -> None:
+        self.organisation = organisation
         self.ids = np.empty(0, "i4")
-        self._place = np.empty(0, "i4")
+        self._place = np.full(1, -1, "i4")
         self._time = np.empty(0, "i8")
         self._value = np.empty(0, "f8")
         self._quality = np.empty(0, "u1")
         self._fresh = np.empty(0, bool)
         self._texts: dict[int, str] = {}
+        self.changed: set[str] = set()  # tables that commands wrote since the last message
         self.event = asyncio.Event()
 
     def reset(self, ids: np.ndarray) -> None:
@@ -95,25 +99,46 @@ class LiveChannel:
         self._asked = False
         self._missed = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: Stop | None = None
+        self._stops: list[Stop] = []
 
     @property
     def clients(self) -> int:
         return len(self._clients)
 
-    def join(self) -> Wanted:
-        client = Wanted()
+    def join(self, organisation: str = "") -> Wanted:
+        client = Wanted(organisation)
         self._clients.add(client)
-        if self._stop is None:
+        if not self._stops:
             self._loop = asyncio.get_running_loop()
-            self._stop = self._rooms.live.watch(self._hear)
+            self._stops = [
+                self._rooms.live.watch(self._hear),
+                self._rooms.door.watch(self._hear_change),
+            ]
         return client
 
     def leave(self, client: Wanted) -> None:
         self._clients.discard(client)
-        if not self._clients and self._stop:
-            self._stop()
-            self._stop = None
+        if not self._clients:
+            for stop in self._stops:
+                stop()
+            self._stops = []
+
+    def _hear_change(self, change: Change) -> None:
+        """On the kernel's thread: pages that show these tables should look again."""
+        self._call(self._spread, change)
+
+    def _spread(self, change: Change) -> None:
+        for client in self._clients:
+            if client.organisation in ("", change.organisation):
+                client.changed |= change.tables
+                client.event.set()
+
+    def _call(self, work: Callable[..., None], *given: object) -> None:
+        try:
+            if self._loop:
+                self._loop.call_soon_threadsafe(work, *given)
+        except RuntimeError:  # the loop has closed: nobody listens any more
+            self._loop = None
 
     def _hear(self, samples: Samples) -> None:
         """On the commit thread: put it down, wake the loop once."""
@@ -121,11 +146,8 @@ class LiveChannel:
             self._missed |= len(self._inbox) == INBOX
             self._inbox.append(samples)
             wake, self._asked = not self._asked, True
-        if wake and self._loop:
-            try:
-                self._loop.call_soon_threadsafe(self._share)
-            except RuntimeError:  # the loop has closed: nobody listens any more
-                self._loop = None
+        if wake:
+            self._call(self._share)
 
     def _share(self) -> None:
         with self._lock:
@@ -148,10 +170,14 @@ class LiveChannel:
 def routes(api: APIRouter, rooms: Rooms, finder: Finder, channel: LiveChannel) -> None:
     @api.websocket("/live")
     async def live(socket: WebSocket) -> None:
-        rooms.identify(socket)
+        try:
+            caller = rooms.identify(socket)
+        except Denied as error:
+            await socket.close(1008, str(error)[:120])
+            return
         form: TimeForm = "ms" if socket.query_params.get("time") == "ms" else "iso"
         await socket.accept()
-        client = channel.join()
+        client = channel.join(caller.organisation)
         talk = [asyncio.create_task(_listen(socket, rooms, channel, client))]
         talk.append(asyncio.create_task(_tell(socket, finder, client, form)))
         try:
@@ -191,8 +217,10 @@ async def _subscribe(
     add: Sequence[str],
     drop: Sequence[str] = (),
 ) -> None:
-    wanted, unknown = [], []
-    for names, found in ((add, wanted), (drop, dropped := [])):
+    wanted: list[Tag] = []
+    dropped: list[Tag] = []
+    unknown = []
+    for names, found in ((add, wanted), (drop, dropped)):
         for name in names:
             try:
                 found.append(rooms.plant.tag(str(name)))
@@ -218,6 +246,9 @@ async def _tell(socket: WebSocket, finder: Finder, client: Wanted, form: TimeFor
         await client.event.wait()
         client.event.clear()
         parts = client.unsent()
+        if client.changed:
+            tables, client.changed = sorted(client.changed), set()
+            await socket.send_text(orjson.dumps({"changed": tables}).decode())
         if any(len(part) for part in parts):
             await socket.send_text(as_json(parts, finder.names, form).decode())
             await asyncio.sleep(PERIOD_S)

@@ -28,11 +28,17 @@ def overview(rooms: Rooms, finder: Finder, caller: Caller) -> dict[str, Any]:
         "areas": areas(rooms, finder, rows),
         "counts": told.counts(rows),
         "alarms": rows[:ALARMS],
-        "keys": [tag_row(t) for t in keys(rooms, finder)],
+        "keys": [key_row(rooms.plant, t) for t in keys(rooms, finder)],
         "links": [health_row(h) for h in healths],
         "changes": changes(rooms, caller, since),
         "since": iso(since),
     }
+
+
+def key_row(plant: Plant, tag: Tag) -> dict[str, Any]:
+    """A tag with the title of its asset, for those who do not read paths."""
+    asset = plant.asset(tag.asset)
+    return tag_row(tag) | {"asset_title": asset.title if asset else ""}
 
 
 def areas(rooms: Rooms, finder: Finder, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -40,20 +46,22 @@ def areas(rooms: Rooms, finder: Finder, rows: Sequence[Mapping[str, Any]]) -> li
     places = places_of(rooms.plant)
     bad = bad_tags(rooms, tags)
     inside = {place.path: place for place in places}
-    found = {p.path: [0, 0, 0, [0, 0, 0, 0]] for p in places}  # assets, tags, bad, alarms
+    assets = dict.fromkeys(inside, 0)
+    held, spoilt = dict.fromkeys(inside, 0), dict.fromkeys(inside, 0)
+    open_ones = {path: [0, 0, 0, 0] for path in inside}
     for tag, is_bad in zip(tags, bad, strict=True):
         if place := _above(tag.asset, inside):
-            found[place][1] += 1
-            found[place][2] += int(is_bad)
+            held[place] += 1
+            spoilt[place] += is_bad
     for asset in rooms.plant.assets():
         if asset.type and (place := _above(asset.path, inside)):
-            found[place][0] += 1
+            assets[place] += 1
     for row in rows:
-        if not row["shelved_until"] and (place := _above(row["asset"], inside)):
-            found[place][3][row["priority"] - 1] += 1
+        if not row["hidden"] and (place := _above(row["asset"], inside)):
+            open_ones[place][row["priority"] - 1] += 1
     return [
-        {"path": p.path, "title": p.title, "level": p.level, "assets": found[p.path][0],
-         "tags": found[p.path][1], "bad": found[p.path][2], "alarms": found[p.path][3]}
+        {"path": p.path, "title": p.title, "level": p.level, "assets": assets[p.path],
+         "tags": held[p.path], "bad": spoilt[p.path], "alarms": open_ones[p.path]}
         for p in places
     ]  # fmt: skip
 
@@ -97,7 +105,7 @@ def keys(rooms: Rooms, finder: Finder) -> list[Tag]:
 def _mixed(tags: list[Tag]) -> list[Tag]:
     """First one of each asset type, then the second of each …"""
     seen: dict[str, int] = {}
-    order = []
+    order: list[tuple[int, int, Tag]] = []
     for tag in tags:
         seen[tag.asset_type] = seen.get(tag.asset_type, 0) + 1
         order.append((seen[tag.asset_type], len(order), tag))
@@ -106,13 +114,13 @@ def _mixed(tags: list[Tag]) -> list[Tag]:
 
 def changes(rooms: Rooms, caller: Caller, since: int) -> list[dict[str, Any]]:
     """Newest first: alarms that came and went, what people did, parts that changed their state."""
-    begin, found = iso(since), []
-    for row in told.listed(rooms, caller, "history", 100):
-        page = f"/asset/{row['asset']}" if row["asset"] else "/alarms"
-        if row["raised"] >= begin:
-            found.append((row["raised"], "alarm", row["message"], page))
-        if row["cleared"] and row["cleared"] >= begin:
-            found.append((row["cleared"], "cleared", row["message"], page))
+    begin = iso(since)
+    found: list[tuple[str, str, str, str]] = []
+    for event in told.events(rooms, caller, 100):
+        if event["what"] in ("raised", "returned") and event["time"] >= begin:
+            page = f"/asset/{event['asset']}" if event["asset"] else "/alarms"
+            kind = "alarm" if event["what"] == "raised" else "returned"
+            found.append((event["time"], kind, event["message"], page))
     for record in rooms.audit.records(limit=50):
         if record.time >= since:
             text = f"{record.caller}: {record.verb}, {record.outcome}"

@@ -59,12 +59,15 @@ def _state(api: APIRouter, rooms: Rooms) -> None:
         state: Annotated[Literal["open", "history"], Query()] = "open",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
     ) -> Response:
-        """Alarms, the most urgent first; `history` holds those that have ended too."""
+        """Open alarms, the most urgent first; with `history` what happened to them besides."""
         caller = rooms.identify(request)
-        rows = told.listed(rooms, caller, state, limit)
-        everyone = rows if state == "open" else told.listed(rooms, caller)
-        note = "" if told.has(rooms.door, told.APP, state) else told.NONE
-        return json({"alarms": rows, "counts": told.counts(everyone), "note": note})
+        rows = told.listed(rooms, caller)
+        happened = told.events(rooms, caller, limit) if state == "history" else []
+        note = "" if told.has(rooms.door, told.APP, "open") else told.NONE
+        shown = rows[:limit] if state == "open" else []
+        return json({
+            "alarms": shown, "events": happened, "counts": told.counts(rows), "note": note,
+        })  # fmt: skip
 
 
 def _work(api: APIRouter, rooms: Rooms) -> None:

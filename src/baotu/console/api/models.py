@@ -84,12 +84,30 @@ class AlarmRow(BaseModel):
     active: bool
     acknowledged: bool
     shelved_until: Time | None = None
-    by: str = ""
+    suppressed: str = Field("", description="Why it is suppressed; empty: it is not")
+    hidden: bool = Field(description="Shelved or suppressed: not counted, shown last")
+    by: str = Field("", description="Who acknowledged it")
+    comment: str = ""
+    count: int = Field(1, description="How often it was raised")
+
+
+class AlarmEvent(BaseModel):
+    """Something that happened to an alarm: raised, returned, acknowledged, shelved …"""
+
+    alarm: int
+    time: Time = Field(json_schema_extra=STAMP)
+    what: str
+    who: str
+    message: str
+    note: str = Field(description="The reason or comment that came with it")
+    asset: str
+    priority: int | None
 
 
 class Alarms(BaseModel):
     alarms: list[AlarmRow]
-    counts: list[int] = Field(description="Open ones of priority 1, 2, 3, 4; shelved left out")
+    events: list[AlarmEvent] = Field(description="With `state=history`: the newest first")
+    counts: list[int] = Field(description="Open ones of priority 1, 2, 3, 4; hidden ones left out")
     note: str = Field("", description="Why there are none to tell of, when no app tells alarms")
 
 
@@ -244,16 +262,20 @@ class Area(BaseModel):
 
 class ChangeLine(BaseModel):
     time: Time = Field(json_schema_extra=STAMP)
-    kind: Literal["alarm", "cleared", "audit", "health"]
+    kind: Literal["alarm", "returned", "audit", "health"]
     text: str
     page: str
+
+
+class KeyRow(TagRow):
+    asset_title: str
 
 
 class Overview(BaseModel):
     areas: list[Area]
     counts: list[int]
     alarms: list[AlarmRow]
-    keys: list[TagRow]
+    keys: list[KeyRow]
     links: list[HealthRow]
     changes: list[ChangeLine]
     since: Time = Field(json_schema_extra=STAMP)

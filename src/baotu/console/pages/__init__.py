@@ -127,7 +127,8 @@ def _nowhere(page: Callable[..., Any], language: str, static: str) -> None:
         rooms: Rooms = request.scope["baotu.rooms"]
         with frame(rooms, rooms.identify(request), language, static, here):
             say = "这里什么也没有，用上方的查找试试。 There is nothing at this address; try the search above."
-            ui.element("p").classes("panel empty").text = in_language(say, language)
+            with ui.element("div").classes("panel empty"):
+                ui.label(in_language(say, language))
 
 
 def titled(rooms: Rooms, path: str, language: str) -> str:

@@ -55,10 +55,14 @@ def head(static: str) -> str:
 
 def part(name: str, static: str, **about: object) -> None:
     """A part drawn in the browser, `<bt-name>`; `about` is handed to it as JSON."""
-    ui.add_head_html(f'<script type="module" src="{static}/js/{name}.js"></script>')
+    script(name, static)
     element = ui.element(f"bt-{name}")
     if about:
         element.props["data-about"] = json.dumps(about, ensure_ascii=False)
+
+
+def script(name: str, static: str) -> None:
+    ui.add_head_html(f'<script type="module" src="{static}/js/{name}.js"></script>')
 
 
 def icon(path: str) -> str:

@@ -5,6 +5,8 @@ import { openForm } from "./form.js";
 import { live } from "./live.js";
 import { PRIORITY, shape, tallies } from "./shapes.js";
 
+const WHAT = { raised: "发生 Raised", returned: "恢复 Returned", acknowledged: "确认 Acknowledged", shelved: "搁置 Shelved", unshelved: "取消搁置 Unshelved", suppressed: "抑制 Suppressed", unsuppressed: "取消抑制 Unsuppressed", commented: "备注 Commented" };
+
 class Alarms extends Part {
   async start() {
     this.className = "panel alarms";
@@ -43,24 +45,32 @@ class Alarms extends Part {
     const typing = document.activeElement === this.field;
     this.head.replaceChildren(...this.tabs());
     if (typing) this.field.focus();
-    const rows = this.told.alarms.filter((a) => (!this.only || a.priority === this.only) && `${a.message} ${a.tag}`.toLowerCase().includes(this.words));
-    const sign = JSON.stringify([rows.map((a) => ({ ...a, ago: ago(a.raised) })), this.which]);
+    const history = this.which === "history";
+    const all = history ? this.told.events : this.told.alarms;
+    const rows = all.filter((a) => (!this.only || a.priority === this.only || history) && `${a.message} ${a.tag ?? a.asset}`.toLowerCase().includes(this.words));
+    const sign = JSON.stringify([rows.map((a) => ({ ...a, ago: ago(a.raised ?? a.time) })), this.which]);
     if (sign === this.sign) return; // nothing moves that did not change
     this.sign = sign;
-    if (!rows.length) return this.list.replaceChildren(this.told.note ? empty(this.told.note) : this.told.alarms.length ? empty("没有符合筛选的报警。 No alarm passes the filter.") : empty(this.which === "open" ? "没有未结报警。应用发现异常时，报警会出现在这里。 No open alarms. They appear here when an app finds something abnormal." : "还没有报警发生过。 No alarm has been raised yet."));
-    this.list.replaceChildren(h("ul", { class: "alarm-list" }, rows.map((alarm) => this.row(alarm))));
+    if (!rows.length) return this.list.replaceChildren(this.told.note ? empty(this.told.note) : all.length ? empty("没有符合筛选的报警。 No alarm passes the filter.") : empty(history ? "还没有报警发生过。 No alarm has been raised yet." : "没有未结报警。应用发现异常时，报警会出现在这里。 No open alarms. They appear here when an app finds something abnormal."));
+    this.list.replaceChildren(history ? this.past(rows) : h("ul", { class: "alarm-list" }, rows.map((alarm) => this.row(alarm))));
+  }
+
+  past(rows) {
+    const heads = ["时间 Time", "事 What", "报警 Alarm", "谁 Who", "说明 Note"];
+    return h("div", { class: "wide" }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, rows.map((e) => h("tr", {},
+      h("td", { class: "tight" }, clock(e.time)), h("td", { class: "tight" }, t(WHAT[e.what] ?? e.what)), h("td", {}, e.priority ? [shape(e.priority), " "] : null, t(e.message), e.asset ? h("div", {}, h("a", { class: "small", href: assetLink(e.asset) }, e.asset)) : null), h("td", {}, e.who), h("td", {}, t(e.note)))))));
   }
 
   row(alarm) {
-    const calls = alarm.active && !alarm.acknowledged && !alarm.shelved_until;
+    const calls = alarm.active && !alarm.acknowledged && !alarm.hidden;
     const where = alarm.asset ? h("a", { href: assetLink(alarm.asset) }, alarm.asset) : null;
-    const acts = this.which === "open" ? [
+    const acts = [
       this.verbs.acknowledge && !alarm.acknowledged ? h("button", { class: "btn main-act", onclick: (event) => this.acknowledge(alarm, event.target) }, t("确认 Acknowledge")) : null,
       alarm.shelved_until ? (this.verbs.unshelve ? h("button", { class: "btn", onclick: () => this.ask("unshelve", alarm) }, t("取消搁置 Unshelve")) : null) : this.verbs.shelve ? h("button", { class: "btn", onclick: () => this.ask("shelve", alarm) }, t("搁置 Shelve")) : null,
-    ] : [];
-    return h("li", { class: calls ? "alarm calls" : "alarm" }, h("span", { class: "mark" }, shape(alarm.priority, Boolean(alarm.shelved_until))),
+    ];
+    return h("li", { class: calls ? "alarm calls" : "alarm" }, h("span", { class: "mark" }, shape(alarm.priority, alarm.hidden)),
       h("div", { class: "said" }, h("b", {}, t(alarm.message)), h("span", { class: "small muted where" }, where, alarm.tag ? h("a", { href: trendLink([alarm.tag]) }, t("趋势 Trend")) : null, alarm.app ? h("span", {}, alarm.app) : null)),
-      h("div", { class: "when" }, h("time", { title: clock(alarm.raised, "always") }, `${clock(alarm.raised)} · ${ago(alarm.raised)}`), h("span", { class: "small muted" }, alarmState(alarm), alarm.by ? ` · ${alarm.by}` : "", alarm.cleared && this.which === "history" ? ` · ${clock(alarm.cleared)}` : "")),
+      h("div", { class: "when" }, h("time", { title: clock(alarm.raised, "always") }, `${clock(alarm.raised)} · ${ago(alarm.raised)}`), h("span", { class: "small muted" }, alarmState(alarm), alarm.by ? ` · ${alarm.by}` : "")),
       h("div", { class: "bar acts" }, acts));
   }
 

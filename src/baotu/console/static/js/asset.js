@@ -82,7 +82,7 @@ class AssetPage extends Part {
     const cards = some.map((asset) => {
       const these = below(asset.path);
       const key = asset.level === "asset" ? these.filter((tag) => tag.kind === "number" && tag.high != null).slice(0, CHILD_VALUES) : [];
-      const worst = Math.min(...this.told.alarms.filter((a) => !a.shelved_until && (a.asset === asset.path || a.asset.startsWith(`${asset.path}/`))).map((a) => a.priority));
+      const worst = Math.min(...this.told.alarms.filter((a) => !a.hidden && (a.asset === asset.path || a.asset.startsWith(`${asset.path}/`))).map((a) => a.priority));
       const lines = key.map((tag) => {
         values[tag.name] = new Value(tag);
         return h("span", { class: "pair" }, h("span", { class: "muted cut" }, t(tag.title) || tag.property), values[tag.name].el);

@@ -42,14 +42,14 @@ export function openForm(verb, values = {}) {
   });
 }
 
-function inputFor(schema, value) {
+export function inputFor(schema, value) {
   if (schema.enum) return h("select", { class: "box" }, schema.enum.map((one) => h("option", { value: one, selected: one === value }, one)));
   if (schema.type === "boolean") return h("input", { type: "checkbox", checked: Boolean(value) });
   const type = { integer: "number", number: "number" }[schema.type] ?? (schema.format === "date-time" ? "datetime-local" : "text");
   return h("input", { class: "box", type, step: schema.type === "number" ? "any" : null, value: value ?? "" });
 }
 
-function given(fields) {
+export function given(fields) {
   const found = {};
   for (const [name, { input, schema }] of Object.entries(fields)) {
     if (schema.type === "boolean") found[name] = input.checked;

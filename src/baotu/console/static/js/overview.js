@@ -45,7 +45,7 @@ class Overview extends Part {
       const facts = [`${t("资产 Assets")} ${area.assets}`, `${t("位号 Tags")} ${area.tags}`];
       return h("a", { class: `tile area${worst ? ` worst${worst}` : ""}`, href: assetLink(area.path) },
         h("b", { class: "cut" }, t(area.title) || area.path.split("/").pop()),
-        worst ? tallies(area.alarms) : h("span", { class: "muted" }, t("无报警 No alarms")),
+        worst ? tallies(area.alarms, true) : h("span", { class: "muted" }, t("无报警 No alarms")),
         h("span", { class: "small muted" }, facts.join(" · ")),
         area.bad ? h("span", { class: "small" }, h("span", { class: "value bad" }, t("坏值 Bad values")), ` ${area.bad}`) : null);
     })));
@@ -60,7 +60,7 @@ class Overview extends Part {
     this.fill("keys", "关键值，近一小时 Key values, last hour", tags.length ? ["/trends?" + query({ tag: tags.slice(0, 4).map((tag) => tag.name) }), "趋势 Trends"] : null,
       tags.length ? h("div", { class: "keys" }) : none);
     this.querySelector(".keys")?.append(...tags.map((tag) => h("a", { class: "tile key", href: trendLink([tag.name]) },
-      h("span", { class: "small muted cut", title: tag.name }, tag.asset.split("/").slice(-2).join(" / ")),
+      h("span", { class: "small muted cut", title: tag.name }, t(tag.asset_title) || tag.asset),
       h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].bar?.el, this.sparks[tag.name])));
     if (!tags.length) return;
     this.unwatch = live.watch(tags.map((tag) => tag.name), (sample, name) => this.values[name].show(sample));
@@ -94,7 +94,7 @@ class Overview extends Part {
   }
 
   changes({ changes, since }) {
-    const marks = { alarm: "报警 Alarm", cleared: "恢复 Cleared", audit: "操作 Action", health: "状态 State" };
+    const marks = { alarm: "报警 Alarm", returned: "恢复 Returned", audit: "操作 Action", health: "状态 State" };
     const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: t(c.text) }, t(c.text))));
     this.fill("changes", "上一班的变化 Changes in the last shift", null, rows.length ? h("ul", { class: "lines" }, rows) : empty(`自 ${clock(since)} 起没有变化。 Nothing has changed since ${clock(since)}.`));
   }

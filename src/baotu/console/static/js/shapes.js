@@ -17,8 +17,9 @@ export function shape(priority, shelved = false) {
     svg("path", { d: OUTLINES[priority], class: `p${priority}` }), text);
 }
 
-export function tallies(counts) {
-  return h("span", { class: "tallies" }, counts.map((count, at) =>
+/** some: leave out those of which there are none. */
+export function tallies(counts, some = false) {
+  return h("span", { class: "tallies" }, counts.map((count, at) => some && !count ? null :
     h("span", { class: count ? "tally" : "tally none", title: t(PRIORITY[at + 1]) }, shape(at + 1), String(count))));
 }
 

@@ -23,10 +23,10 @@ from baotu.kernel.streams import Streams
 from baotu.records.sqlite import SqliteStore, SqliteWire
 from baotu.sdk import App, Asset, AssetType, Caller, Fact, Samples, Tag, derived
 from baotu.sdk.app import seconds
-from baotu.sdk.door import Change, Verb
+from baotu.sdk.door import Change, Policy, Verb
 from baotu.sdk.errors import Invalid
 from baotu.sdk.link import Batch
-from baotu.sdk.ports import Buckets, Format, Stop, TagPage
+from baotu.sdk.ports import Actuators, Board, Buckets, Format, Stop, TagPage
 from baotu.sdk.records import Records, Row, Wire
 from baotu.sdk.testing.business import Fault
 from baotu.sdk.view import View
@@ -233,13 +233,28 @@ class BreakableStore(SqliteStore):
 class Bench:
     """Implements `sdk.testing.Bench`. `as_other()` is the neighbour organisation, same platform."""
 
-    def __init__(self, *apps: App, now: int = MORNING) -> None:
+    def __init__(
+        self,
+        *apps: App,
+        now: int = MORNING,
+        policy: Policy | None = None,
+        board: Board | None = None,
+        actuators: Actuators | None = None,
+        grants: Mapping[str, frozenset[str]] | None = None,
+    ) -> None:
         self.apps = apps
         self.clock, self.plant, self.past = BenchClock(now), BenchPlant("spring"), BenchHistory()
         self.store = BreakableStore()
-        reach = Reach(emit=self.past.add, history=self.past, plant=self.plant)
+        reach = Reach(
+            emit=self.past.add,
+            history=self.past,
+            plant=self.plant,
+            board=board,
+            actuators=actuators,
+            grants=grants or {},
+        )
         extra = [a for a in (Alarms(), Jobs()) if a.name() not in {b.name() for b in apps}]
-        self.chain = Chain(self.store, self.clock, [*apps, *extra], reach=reach)
+        self.chain = Chain(self.store, self.clock, [*apps, *extra], policy=policy, reach=reach)
         self.streams = Streams(self.chain, self.plant, self.past, self.past)
         self.schedule = Schedule(self.chain, self.plant, self.past, self.plant.allot, lateness_s=0)
         self.app = apps[0].name()
@@ -251,13 +266,13 @@ class Bench:
     def _hear(self, change: Change) -> None:
         self.facts.extend(change.facts)
 
-    def do(self, name: str, _key: str = "", **arguments: Any) -> Any:
+    def do(self, name: str, /, _key: str = "", **arguments: Any) -> Any:
         reply = self.chain.call(self.app, name, arguments, self.caller, _key)
         return self.chain.handlers[self.app, name].signature.answer.validate_python(reply)
 
     ask = do
 
-    def see(self, name: str, **arguments: Any) -> View:
+    def see(self, name: str, /, **arguments: Any) -> View:
         return self.chain.look(self.app, name, arguments, self.caller).view
 
     def feed(self, asset: str, property: str, samples: Samples, until: int = 0) -> None:

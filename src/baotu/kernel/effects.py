@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import structlog
+
 from baotu.sdk import App, Call, Caller, Conflict, Denied, Fact, Invalid, Records, Table
 from baotu.sdk.clock import Clock
 from baotu.sdk.door import Change, Happening, Look, Policy, Verb
@@ -29,6 +31,7 @@ from .lanes import Lanes
 from .ledger import FIND_RECEIPT, TABLES, Rows
 from .store import Store, Writer
 
+log = structlog.get_logger("baotu.chain")
 GROUP = 64  # commands in one transaction at most
 LANES = 3  # questions under way at once: more only contend (benchmarks/commands.py)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -365,16 +368,33 @@ class Chain:
         return str(found[1])
 
     def _after(self, changes: Sequence[Change], parts: Sequence[Part]) -> None:
-        """What follows a commit: samples go to history, writes to their hands, watchers hear."""
+        """What follows a commit: samples go to history, writes to their hands, watchers hear.
+
+        The change stands whatever happens here, so nothing here may fail the caller.
+        """
         for part in parts:
-            if self.reach.emit:
-                for samples in part.samples:
-                    self.reach.emit(samples)
-            for order in part.orders if self.orders else ():
-                self.orders(order)  # type: ignore[misc] # there is one, see the line above
+            for samples in part.samples if self.reach.emit else ():
+                self._safely(self.reach.emit, samples)
+            for order in part.orders:
+                self._safely(self.orders or self._no_hands, order)
         for change in changes:
             for tell in tuple(self._watchers):
-                tell(change)
+                if not self._safely(tell, change) and tell in self._watchers:
+                    self._watchers.remove(tell)
+
+    def _safely(self, tell: Callable[[Any], None] | None, what: Any) -> bool:
+        try:
+            if tell is not None:
+                tell(what)
+        except Exception:
+            name = getattr(tell, "__qualname__", str(tell))
+            log.exception("after a commit", told=name, what=type(what).__name__)
+            return False
+        return True
+
+    def _no_hands(self, order: Order) -> None:
+        why = "writes are off on this node"
+        self.note(order.app, "write", order.caller, "refused", why, "tags.write")
 
 
 def digest(arguments: Mapping[str, Any]) -> str:

@@ -105,10 +105,9 @@ class Schedule:
         for duty in self.duties():
             if self.chain.blame.stopped(duty.handler.verb.app):
                 continue
-            period = duty.period
-            done = self._done.setdefault(duty.key, now // period * period)
-            if done + period <= now:
-                yield duty, done + period
+            end = self._done[duty.key] + duty.period
+            if end <= now:
+                yield duty, end
 
     def _run(self, waiting: Sequence[tuple[Duty, int]]) -> None:
         """These windows in one transaction, each with its position and what it computed."""
@@ -209,7 +208,20 @@ class Schedule:
                 for duty in self._duty(handler, asset, tags)
             ]
             self._version = self.plant.version()  # allotting tags may have changed it
+            self._begin()
         return self._duties
+
+    def _begin(self) -> None:
+        """A new asset begins with the window that is open; that rests in records at once."""
+        now = self.chain.clock.now() - self.lateness
+        rows = Rows()
+        for duty in self._duties:
+            if duty.key not in self._done:
+                self._done[duty.key] = now // duty.period * duty.period
+                rows.add("position", *duty.key, self._done[duty.key])
+        if rows.of:
+            with self.chain.store.writing() as writer:
+                rows.write(writer)
 
     def _duty(
         self, handler: Handler, asset: Asset, tags: dict[tuple[str, str], int]

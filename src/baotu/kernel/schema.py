@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -44,6 +44,8 @@ class Signature:
         answer = hints.pop("return", type(None))
         if get_origin(answer) is Generator:
             answer = get_args(answer)[2]
+        elif get_origin(answer) in (Iterable, Iterator):
+            answer = type(None)  # it yields facts and answers nothing
         self.given = {name: kind for name, kind in hints.items() if kind in GIVEN}
         parameters = inspect.signature(handler).parameters
         if bare := [n for n in list(parameters)[1:] if n not in hints]:

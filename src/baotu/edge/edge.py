@@ -38,6 +38,7 @@ from .registry import TagRegistry
 from .serving import Server
 from .session import SessionDevice
 from .spec import DeviceSpec, EdgeSettings, ServerSpec
+from .status import StatusPage
 from .tagtable import TagTable, moved
 from .ticks import Wall
 from .waits import within
@@ -74,6 +75,8 @@ class Edge:
         self._wall, self._crew = Wall(clock), Crew()
         self.flow = Flow(sink, clock, self._wall, self.settings.linger_ms / 1000)
         self.flow.devices = self.devices
+        listen = self.settings.status
+        self.status = StatusPage(self, listen, clock) if listen else None
         self._tags: tuple[Tag, ...] = ()
         self._specs: dict[str, DeviceSpec] = {}
         self._state: State = "off"
@@ -101,6 +104,8 @@ class Edge:
             raise
         self._crew.own("edge/drain", self.flow.drain())
         self._crew.own("edge/keep", self._keep())
+        if self.status is not None:
+            self._crew.own("edge/status", self.status.run())
         self._report()
 
     async def stop(self, deadline_s: float = 5.0) -> None:
@@ -141,6 +146,17 @@ class Edge:
     def tags(self) -> Sequence[Tag]:
         """The whole table: configured, derived, discovered. The same tuple until it changes."""
         return self._tags
+
+    def now(self) -> int:
+        return self.clock.now()
+
+    def healths(self) -> Sequence[Health]:
+        """How the edge, its devices and its servers fare, as last told to the board."""
+        parts = {"edge": (self.name,), "device": self.devices, "server": self.servers}
+        mine = [h for h in self._board.healths() if h.node in ("", self.name)]
+        known = {(health.kind, health.name): health for health in mine}
+        keys = [(kind, name) for kind, names in parts.items() for name in names]
+        return [known[key] for key in keys if key in known]
 
     def latest(self, ids: np.ndarray | None = None) -> list[Samples]:
         """The newest sample of each tag that has one, in engineering units: numbers, texts."""

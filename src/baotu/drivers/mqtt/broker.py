@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from baotu.sdk import ConfigError, Unreachable, setting
 
 CHUNK = 256 << 10  # bytes taken from the queue at once: some 10 000 metrics, about 20 ms
+MOST = 1000  # messages taken at once: of the smallest, about 20 ms as well
 CLOSE_S = 0.8  # how long a farewell may take; two fit in the time a cancelled driver has
 Incoming = tuple[str, bytes, bool]  # topic, payload, whether it is an old, retained message
 
@@ -88,8 +89,11 @@ class Intake(asyncio.Queue[aiomqtt.Message]):
             self._bytes -= len(self._waiting.popleft()[1])
             self.dropped += 1
         self._arrived.set()
-        if self._bytes >= CHUNK:
+        if self._is_much():
             self._full.set()
+
+    def _is_much(self) -> bool:
+        return self._bytes >= CHUNK or len(self._waiting) >= MOST
 
     async def get(self) -> aiomqtt.Message:
         """For aiomqtt's iterator, which only watches for the end: messages leave by `take`."""
@@ -101,7 +105,7 @@ class Intake(asyncio.Queue[aiomqtt.Message]):
         self._full.set()
 
     async def take(self, idle_s: float) -> list[Incoming]:
-        """All messages of the batch window, at most CHUNK bytes; [] when none came in `idle_s`.
+        """The messages of the batch window, CHUNK bytes or MOST messages at most; [] when none came in `idle_s`.
 
         Raises Unreachable when the connection is lost and everything before it was taken.
         """
@@ -110,14 +114,14 @@ class Intake(asyncio.Queue[aiomqtt.Message]):
             if self._lost is not None:
                 raise Unreachable(f"{self._place}: connection lost ({self._lost})")
             await _wait(self._arrived, idle_s)
-        if self._waiting and self._bytes < CHUNK and self._window_s:
+        if self._waiting and self._window_s and not self._is_much():
             self._full.clear()
             await _wait(self._full, self._window_s)
         else:
             await asyncio.sleep(0)  # others have their turn between two batches
         out: list[Incoming] = []
         size = 0
-        while self._waiting and size < CHUNK:
+        while self._waiting and size < CHUNK and len(out) < MOST:
             out.append(self._waiting.popleft())
             size += len(out[-1][1])
         self._bytes -= size

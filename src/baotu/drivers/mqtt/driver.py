@@ -93,7 +93,7 @@ class Client(SessionDriver):
 
     async def run(self, tags: Sequence[Tag], line: Line) -> None:
         settings = self.settings
-        reader = Reader(line, tags, self._rules())
+        reader = Reader(line, tags, self.rules())
         filters = list(settings.subscribe) or subscriptions(
             (parse_address(tag)[0] for tag in tags), self._patterns
         )
@@ -144,7 +144,7 @@ class Client(SessionDriver):
         raise Refused("MQTT keeps no list of topics; give `topics` patterns and let them be met")
 
     # ------------------------------------------------------------------ the session
-    def _rules(self) -> Rules:
+    def rules(self) -> Rules:
         s = self.settings
         return Rules(
             patterns=self._patterns, value=s.value, values=s.values, time=s.time,

@@ -44,6 +44,8 @@ class Payload:
     flags: list[int] = field(default_factory=list)
     properties: dict[int, dict[str, Scalar]] = field(default_factory=dict)
     runs: list[tuple[int, Run]] = field(default_factory=list)
+    stamp: bytes = b"?"  # the six bytes of a time stamp read before: most metrics share one
+    stamp_ms: int = 0
 
     def __len__(self) -> int:
         return len(self.alias) + sum(len(run) for _, run in self.runs)
@@ -83,7 +85,7 @@ def _payload(data: bytes, payload: Payload) -> None:
                     payload.runs.append((len(payload.alias), run))
                     p = start + size * len(run)
         elif key == 0x08:
-            payload.timestamp, p = varint(data, p + 1)
+            payload.timestamp, p = _stamp(data, p + 1, payload)
             payload.timestamp = payload.timestamp if payload.timestamp <= LATEST_MS else -1
         elif key == 0x18:
             payload.seq, p = varint(data, p + 1)
@@ -124,7 +126,10 @@ def _metric(data: bytes, p: int, end: int, payload: Payload) -> int:
             if alias > 127:
                 alias, p = varint(data, p - 1)
         elif key == 0x18:
-            time, p = varint(data, p)
+            if data[p : p + 6] == payload.stamp:
+                time, p = payload.stamp_ms, p + 6
+            else:
+                time, p = _stamp(data, p, payload)
         elif key == 0x20:
             datatype = data[p]
             p += 1
@@ -145,17 +150,11 @@ def _metric(data: bytes, p: int, end: int, payload: Payload) -> int:
                 value, p = varint(data, p - 1)
         elif key == 0x0A:
             name, p = _piece(data, p)
+        elif key == 0x7A:
+            value, p = _piece(data, p)
         else:
-            if key == 0x7A:
-                value, p = _piece(data, p)
-            elif key in _FLAGS:
-                one, p = varint(data, p)
-                flags |= _FLAGS[key] if one else 0
-            elif key == 0x4A:
-                piece, p = _piece(data, p)
-                payload.properties[len(payload.alias)] = _properties(piece)
-            else:
-                p = _skip(data, p - 1)
+            told, p = _seldom(data, p, key, payload)
+            flags |= told
     if p != stop:
         raise ValueError("a field is longer than its metric")
     if name is None and alias < 0:
@@ -167,6 +166,26 @@ def _metric(data: bytes, p: int, end: int, payload: Payload) -> int:
     payload.value.append(value)
     payload.flags.append(flags)
     return p
+
+
+def _seldom(data: bytes, p: int, key: int, payload: Payload) -> tuple[int, int]:
+    """The fields few metrics have: (flags, where it ends); properties go to the payload."""
+    if key in _FLAGS:
+        one, p = varint(data, p)
+        return _FLAGS[key] if one else 0, p
+    if key == 0x4A:
+        piece, p = _piece(data, p)
+        payload.properties[len(payload.alias)] = _properties(piece)
+        return 0, p
+    return 0, _skip(data, p - 1)
+
+
+def _stamp(data: bytes, p: int, payload: Payload) -> tuple[int, int]:
+    """A time in ms, which has six bytes until 2109; remembered as the next is likely the same."""
+    value, end = varint(data, p)
+    if end - p == 6:
+        payload.stamp, payload.stamp_ms = data[p:end], value
+    return value, end
 
 
 _FLAGS: Mapping[int, int] = {0x28: HISTORICAL, 0x30: TRANSIENT, 0x38: NULL}

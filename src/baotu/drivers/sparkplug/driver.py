@@ -24,7 +24,9 @@ class HostSettings(Broker):
     """A host application: reads edge nodes, asks for births, writes by command."""
 
     groups: tuple[str, ...] = setting(
-        (), title="监听的组，空则全部 Groups to listen to, all when empty"
+        (),
+        title="监听的组，空则为位号所在的组，无位号则全部 "
+        "Groups to listen to; empty: those of the tags, or all when there are none",
     )
     host_id: str = setting(
         "",
@@ -153,7 +155,7 @@ class Client(SessionDriver):
 
     async def _subscribe(self, session: _Session) -> None:
         # tck-id-message-flow-phid-sparkplug-subscription: before its own STATE message
-        topics = subscriptions(list(self.settings.groups))
+        topics = subscriptions(list(self.settings.groups) or session.host.groups())
         if self.settings.host_id:
             topics.append(state_topic(self.settings.host_id))
         granted = await session.client.subscribe([(topic, 1) for topic in topics])

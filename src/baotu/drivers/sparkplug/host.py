@@ -21,6 +21,8 @@ from .nodes import Node, Unit
 from .topics import BDSEQ, REBIRTH, Scope, parse_address, parse_topic
 
 Message = tuple[str, bytes]
+MOST_NODES = 20_000  # edge nodes known at once; more are counted, not read
+MOST_TOPICS = 100_000  # whose parts are remembered
 TICK_S = 0.1  # how fine the host's own deadlines are
 
 
@@ -51,7 +53,9 @@ class Host:
         )
         self.collector = Collector(line, self.counts)
         self._commands: list[Message] = []
+        self._restless: set[Node] = set()  # nodes for which time matters
         self._tick_at = 0.0
+        self._topics: dict[str, tuple[str, Scope]] = {}
         self._metrics: dict[int, tuple[Unit, Metric]] = {}
         for tag in tags:
             scope, _ = parse_address(tag)
@@ -61,12 +65,12 @@ class Host:
         """The session stands. Nodes of configured tags are asked to introduce themselves soon:
         births are not retained, so a host that comes later has missed them."""
         for node in self.nodes.values():
-            node.want_birth(now + 0.2, self.rules.rebirth_s)
+            self._want_birth(node, now + 0.2)
 
     def receive(self, messages: Sequence[Message], now: float) -> None:
         """Take messages in their order, then give what they hold to the line as one."""
         for topic, data in messages:
-            found = parse_topic(topic)
+            found = self._topics.get(topic) or self._read_topic(topic)
             if found is None:
                 continue
             self.counts["messages"] += 1
@@ -84,7 +88,7 @@ class Host:
     def tick(self, now: float) -> None:
         """What time brings: a missing message that does not come, a request to repeat."""
         self._tick_at = now + TICK_S
-        for node in self.nodes.values():
+        for node in list(self._restless):
             if node.held and now >= node.give_up:
                 self._lose_order(node, now)
             if node.devices_until and now >= node.devices_until:
@@ -95,25 +99,35 @@ class Host:
             if node.ask_at is not None and now >= node.ask_at and self.rules.rebirth == "ask":
                 node.asked(now)
                 self._ask_rebirth(node)
+            if not node.held and not node.devices_until and node.ask_at is None:
+                self._restless.discard(node)
 
     def commands(self) -> list[Message]:
         """Topics and payloads to publish now (QoS 0, not retained); given once."""
         out, self._commands = self._commands, []
         return out
 
+    def groups(self) -> list[str]:
+        return sorted({scope.group for scope in self.nodes})
+
     def online(self) -> int:
         return sum(node.online for node in self.nodes.values())
 
     # ------------------------------------------------------------------ messages
     def _take(self, verb: str, scope: Scope, payload: codec.Payload, now: float) -> None:
-        node = self._node(scope.owner)
+        node = self.nodes.get(scope.owner)
+        if node is None:
+            if len(self.nodes) >= MOST_NODES:
+                self.counts["unknown"] += 1
+                return
+            node = self._node(scope.owner)
         if verb == "NBIRTH":
             self._node_birth(node, scope, payload, now)
         elif verb == "NDEATH":
             self._node_death(node, payload)
         elif verb in ("DBIRTH", "DDEATH", "NDATA", "DDATA"):
             if not node.online:
-                node.want_birth(now, self.rules.rebirth_s)  # data before birth
+                self._want_birth(node, now)  # data before birth
                 self.counts["unknown"] += 1
             elif node.expected < 0 or payload.seq < 0 or payload.seq == node.expected:
                 self._in_order(node, verb, scope, payload, now)
@@ -138,14 +152,14 @@ class Host:
     def _data(self, node: Node, scope: Scope, payload: codec.Payload, now: float) -> None:
         unit = node.units.get(scope)
         if unit is None or not unit.online:
-            node.want_birth(now, self.rules.rebirth_s)
+            self._want_birth(node, now)
             self.counts["unknown"] += 1
             return
         floor = Quality.UNCERTAIN_LAST_USABLE if node.doubtful else Quality.GOOD
         unknown = self.collector.take(unit, payload, floor)
         if unknown:
             self.counts["unknown"] += unknown
-            node.want_birth(now, self.rules.rebirth_s)
+            self._want_birth(node, now)
 
     def _out_of_order(
         self, node: Node, verb: str, scope: Scope, payload: codec.Payload, now: float
@@ -157,6 +171,7 @@ class Host:
             return
         if not node.held:
             node.give_up = now + self.rules.reorder_s
+            self._restless.add(node)
         node.held[payload.seq] = (verb, scope, payload)
         if self.rules.reorder_s <= 0:
             self._lose_order(node, now)
@@ -172,7 +187,7 @@ class Host:
         is kept, as uncertain: the lost one may have been a birth that gave the aliases anew."""
         self.counts["gaps"] += 1
         node.doubtful = self.rules.rebirth == "ask"
-        node.want_birth(now, self.rules.rebirth_s)
+        self._want_birth(node, now)
         held, node.held = node.held, {}
         for seq in sorted(held, key=lambda seq: seq - node.expected & 0xFF):
             verb, scope, payload = held[seq]
@@ -183,6 +198,7 @@ class Host:
         if node.held:
             self._lose_order(node, now)
         node.born(payload.seq, _bdseq(payload), now, self.rules.births_s)
+        self._restless.add(node)
         self._born(node, node.unit(scope), payload)
 
     def _born(self, node: Node, unit: Unit, payload: codec.Payload) -> None:
@@ -219,6 +235,10 @@ class Host:
             self.line.mark(np.array(tags, "i4"), Quality.BAD_NOT_CONNECTED)
 
     # ------------------------------------------------------------------ commands
+    def _want_birth(self, node: Node, now: float) -> None:
+        node.want_birth(now, self.rules.rebirth_s)
+        self._restless.add(node)
+
     def _ask_rebirth(self, node: Node) -> None:
         # tck-id-operational-behavior-data-commands-ncmd-rebirth-verb, -name, -value
         self.counts["rebirths"] += 1
@@ -250,6 +270,12 @@ class Host:
             value=codec.scalar(_field(metric), set_to),
         )
         return scope.topic("CMD"), codec.encode(timestamp=stamp, metrics=[one])
+
+    def _read_topic(self, topic: str) -> tuple[str, Scope] | None:
+        found = parse_topic(topic)
+        if found is not None and len(self._topics) < MOST_TOPICS:
+            self._topics[topic] = found
+        return found
 
     def _node(self, scope: Scope) -> Node:
         node = self.nodes.get(scope)

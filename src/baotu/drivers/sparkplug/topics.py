@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from baotu.sdk import ConfigError, Tag
 
@@ -18,8 +18,7 @@ ADDRESS_HELP = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """Who a metric belongs to: an edge node (device "") or one of its devices."""
 
     group: str

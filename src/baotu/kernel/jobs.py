@@ -27,6 +27,7 @@ NEXT = (
     f"SELECT id, organisation, app, solve, problem, seed, caller, attempt FROM {NAME} "
     "WHERE state = 'queued' ORDER BY id LIMIT ?"
 )
+LOADING_S = 60.0  # to start a process and load the app's modules, at most
 STEP = 0.02  # progress is written in steps of 2 %
 
 
@@ -84,6 +85,7 @@ class Running:
     pipe: Connection
     cancel: Flag
     until: float  # monotonic seconds
+    began: bool = False
     shown: float = 0.0
     over: str = ""  # why it is being ended
 
@@ -162,7 +164,8 @@ class Runner:
         )
         process.start()
         theirs.close()
-        return Running(task, process, ours, cancel, self.chain.clock.monotonic() + self.time_s)
+        until = self.chain.clock.monotonic() + LOADING_S + self.time_s
+        return Running(task, process, ours, cancel, until)
 
     def _listen(self) -> None:
         """Wait for a word from a worker or a change of the table, then act on all of them."""
@@ -193,6 +196,8 @@ class Runner:
             self._fallen(one)
             return
         if kind == "progress":
+            if not one.began:
+                one.began, one.until = True, self.chain.clock.monotonic() + self.time_s
             if value >= one.shown + STEP:
                 one.shown = value
                 self._set(one.task, progress=min(value, 1.0))

@@ -14,11 +14,16 @@ from pydantic import TypeAdapter
 
 
 def solved(path: str, problem: str, seed: int, stop: Callable[[float], bool]) -> Any:
-    """Load `module:function`, read its problem, run it; the result as plain JSON."""
+    """Load `module:function`, read its problem, run it; the result as plain JSON.
+
+    stop: told 0.0 once everything is loaded, then what the solver tells it.
+    """
     module, _, name = path.partition(":")
     solve = getattr(importlib.import_module(module), name)
     hints = get_type_hints(solve)
-    result = solve(TypeAdapter(hints["problem"]).validate_json(problem), stop, seed)
+    given = TypeAdapter(hints["problem"]).validate_json(problem)
+    stop(0.0)
+    result = solve(given, stop, seed)
     return TypeAdapter(hints["return"]).dump_python(result, mode="json")
 
 

@@ -33,15 +33,8 @@ def chosen(accept: str) -> str:
     >>> chosen("text/csv;q=0.9, */*;q=0.1")
     'text/csv'
     """
-    wishes = []
-    for place, part in enumerate(accept.split(",")):
-        kind, *settings = part.split(";")
-        weight = next((s.split("=")[1] for s in settings if s.strip().startswith("q=")), "1")
-        wishes.append((-float(weight) if _is_number(weight) else 0.0, place, kind.strip().lower()))
     arrow_asked = False
-    for weight, _, kind in sorted(wishes):
-        if weight == 0:
-            continue
+    for kind in _wishes(accept):
         if kind in ("*/*", "application/*", "", JSON):
             return JSON
         if kind in (CSV, "text/*"):
@@ -149,5 +142,13 @@ def _numbers(column: np.ndarray) -> bytes:
     return orjson.dumps(np.ascontiguousarray(column), option=OPTIONS)
 
 
-def _is_number(text: str) -> bool:
-    return text.strip().replace(".", "", 1).isdigit()
+def _wishes(accept: str) -> list[str]:
+    """Media types in order of preference; those with q=0 are left out."""
+    found = []
+    for place, part in enumerate(accept.split(",")):
+        kind, *settings = part.split(";")
+        told = next((s.split("=")[1].strip() for s in settings if s.strip().startswith("q=")), "1")
+        weight = float(told) if told.replace(".", "", 1).isdigit() else 0.0
+        if weight > 0:
+            found.append((-weight, place, kind.strip().lower()))
+    return [kind for _, _, kind in sorted(found)]

@@ -98,7 +98,9 @@ def markdown(draw: Drawing, item: view.Markdown) -> None:
 
 
 def table(draw: Drawing, item: view.Table) -> None:
-    actions = [{"verb": draw.verb(a.command), "arguments": plain(a.arguments)} for a in item.actions]
+    actions = [
+        {"verb": draw.verb(a.command), "arguments": plain(a.arguments)} for a in item.actions
+    ]
     draw.part(
         "table", item.title, columns=plain(item.columns), rows=plain(item.rows),
         links=plain(item.links), actions=actions,

@@ -70,7 +70,7 @@ def foreign(scope: Scope) -> bool:
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
-        await WebSocketClose(1008, "another site may not open this channel")(scope, receive, send)  # type: ignore[arg-type]
+        await WebSocketClose(1008, "another site may not open this channel")(scope, receive, send)
         return
     detail = "a page of another site asked for this change; use the console's own pages"
     await answer(None, 403, "foreign-origin", "Forbidden", detail)(scope, receive, send)

@@ -22,7 +22,7 @@ class Metrics:
 
     def __init__(self, rooms: Rooms, channel: LiveChannel) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(Board(rooms))  # type: ignore[arg-type] # has collect(), that is all
+        self._registry.register(Board(rooms))
         self._times = Histogram(
             "baotu_http_seconds", "Time to answer", ("method", "route", "status"),
             buckets=BUCKETS, registry=self._registry,

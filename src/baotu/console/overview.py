@@ -16,12 +16,13 @@ from .finder import Finder, ids_of
 from .rooms import Rooms
 from .times import iso
 
-KEYS, LINKS, CHANGES, ALARMS = 12, 12, 30, 8
+KEYS, CHANGES, ALARMS = 12, 30, 8
+PARTS = ("edge", "link", "device", "server")
 
 
 def overview(rooms: Rooms, finder: Finder, caller: Caller) -> dict[str, Any]:
     rows = told.listed(rooms, caller)
-    healths = [h for h in rooms.board.healths() if h.kind in ("edge", "link", "device", "server")]
+    healths = [h for h in rooms.board.healths() if h.kind in PARTS]
     healths.sort(key=lambda h: (h.state in ("up", "off"), h.kind != "edge", h.kind, h.name))
     since = rooms.now() - round(rooms.shift_h * 3600e9)
     return {
@@ -115,24 +116,23 @@ def _mixed(tags: list[Tag]) -> list[Tag]:
 def changes(rooms: Rooms, caller: Caller, since: int) -> list[dict[str, Any]]:
     """Newest first: alarms that came and went, what people did, parts that changed their state."""
     begin = iso(since)
-    found: list[tuple[str, str, str, str]] = []
+    found: list[tuple[str, ...]] = []
     for event in told.events(rooms, caller, 100):
         if event["what"] in ("raised", "returned") and event["time"] >= begin:
             page = f"/asset/{event['asset']}" if event["asset"] else "/alarms"
             kind = "alarm" if event["what"] == "raised" else "returned"
-            found.append((event["time"], kind, event["message"], page))
+            found.append((event["time"], kind, event["message"], "", page))
     for record in rooms.audit.records(limit=50):
         if record.time >= since:
-            text = f"{record.caller}: {record.verb}, {record.outcome}"
-            text += f" ({record.reason})" if record.reason else ""
-            found.append((iso(record.time), "audit", text, "/audit"))
+            text = f"{record.caller} · {record.verb} · {record.outcome}"
+            found.append((iso(record.time), "audit", text, record.reason, "/audit"))
     for health in rooms.board.healths():
-        if health.since >= since and health.kind in ("edge", "link", "device", "server"):
+        if health.since >= since and health.kind in PARTS:
             text = f"{health.kind} {health.name}: {health.state}"
-            text += f", {health.why}" if health.why else ""
-            found.append((iso(health.since), "health", text, "/edges"))
+            found.append((iso(health.since), "health", text, health.why, "/edges"))
     found.sort(reverse=True)
-    return [dict(zip(("time", "kind", "text", "page"), f, strict=True)) for f in found[:CHANGES]]
+    names = ("time", "kind", "text", "note", "page")
+    return [dict(zip(names, line, strict=True)) for line in found[:CHANGES]]
 
 
 def _above(path: str, inside: Mapping[str, Asset]) -> str | None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
-Time = str
-STAMP = {"format": "date-time"}
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class Columns(BaseModel):
@@ -79,7 +78,7 @@ class AlarmRow(BaseModel):
     kind: str
     priority: int = Field(ge=1, le=4, description="1 urgent … 4 low (ISA-18.2)")
     message: str
-    raised: Time = Field(json_schema_extra=STAMP)
+    raised: Time
     cleared: Time | None = None
     active: bool
     acknowledged: bool
@@ -95,7 +94,7 @@ class AlarmEvent(BaseModel):
     """Something that happened to an alarm: raised, returned, acknowledged, shelved …"""
 
     alarm: int
-    time: Time = Field(json_schema_extra=STAMP)
+    time: Time
     what: str
     who: str
     message: str
@@ -123,7 +122,7 @@ class HealthRow(BaseModel):
     kind: str
     name: str
     state: Literal["up", "starting", "degraded", "down", "off"]
-    since: Time = Field(json_schema_extra=STAMP)
+    since: Time
     why: str
     node: str
     figures: dict[str, float | str | None]
@@ -137,7 +136,7 @@ class Alive(BaseModel):
     status: Literal["up", "degraded"]
     node: str
     version: str
-    time: Time = Field(json_schema_extra=STAMP)
+    time: Time
     tags: int
     parts: dict[str, int] = Field(description="How many parts are in each state")
     history: dict[str, float]
@@ -165,7 +164,7 @@ class Jobs(BaseModel):
 
 
 class AuditLine(BaseModel):
-    time: Time = Field(json_schema_extra=STAMP)
+    time: Time
     caller: str
     verb: str
     permission: str
@@ -205,7 +204,7 @@ class ConfigVerdict(BaseModel):
 
 
 class ProofRow(BaseModel):
-    time: Time = Field(json_schema_extra=STAMP)
+    time: Time
     by: str
     claim: str
     figures: dict[str, str | int | float | bool]
@@ -261,9 +260,10 @@ class Area(BaseModel):
 
 
 class ChangeLine(BaseModel):
-    time: Time = Field(json_schema_extra=STAMP)
+    time: Time
     kind: Literal["alarm", "returned", "audit", "health"]
     text: str
+    note: str = Field(description="The reason that came with it")
     page: str
 
 
@@ -278,4 +278,4 @@ class Overview(BaseModel):
     keys: list[KeyRow]
     links: list[HealthRow]
     changes: list[ChangeLine]
-    since: Time = Field(json_schema_extra=STAMP)
+    since: Time

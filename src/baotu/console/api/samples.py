@@ -33,14 +33,21 @@ FORMS: dict[str, Any] = {
     columns.CSV: {"schema": {"type": "string"}, "example": "tag,time,value,quality\r\n"},
     columns.ARROW: {"schema": {"type": "string", "format": "binary"}},
 }
-ANSWERS = {200: {"content": FORMS}} | documented(404, 406, 422)
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": FORMS},
+    **documented(404, 406, 422),
+}
 MEDIA = {"parquet": "application/vnd.apache.parquet", "csv": columns.CSV, "arrow": columns.ARROW}
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {media: {} for media in MEDIA.values()}},
+    **documented(422),
+}
 
 
 def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get("/latest", response_model=Columns, responses=ANSWERS, tags=["samples"])
     def latest(
-        tag: Names = [],
+        tag: Names = [],  # noqa: B006 # FastAPI copies it
         search: Annotated[str, Query(description="Tags found by these words")] = "",
         under: Annotated[str, Query(description="Tags below this asset path")] = "",
         every: Annotated[bool, Query(alias="all", description="All tags there are")] = False,
@@ -84,13 +91,12 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
 
     @api.get(
         "/export",
-        responses={200: {"description": "The file", "content": {m: {} for m in MEDIA.values()}}}
-        | documented(422),
+        responses=FILES,
         response_class=FileResponse,
         tags=["samples"],
     )
     def export(
-        tag: Names = [],
+        tag: Names = [],  # noqa: B006 # FastAPI copies it
         under: Annotated[str, Query(description="All tags below this asset path")] = "",
         start: Start = "-1h",
         end: End = "now",

@@ -26,7 +26,7 @@ from .words import PLACES, Place
 
 STATIC = Path(__file__).parent.parent / "static"
 LANGUAGES: dict[str, Any] = {"zh": "zh-CN", "en": "en-US"}
-HEADS = tuple(p.name for p in PLACES if p.name) + ("asset", "app")
+HEADS = (*(p.name for p in PLACES if p.name), "asset", "app")
 
 
 def install(app: FastAPI, rooms: Rooms) -> None:

@@ -52,9 +52,7 @@ def register(page: Callable[[str, Place], Any], language: str, static: str) -> N
         _keep(rooms, caller, slot, look, lambda: rooms.door.look(app, name, arguments, caller))
 
 
-def _keep(
-    rooms: Rooms, caller: Caller, slot: Slot, first: Look, again: Callable[[], Look]
-) -> None:
+def _keep(rooms: Rooms, caller: Caller, slot: Slot, first: Look, again: Callable[[], Look]) -> None:
     """Look again whenever a command wrote a table that the page was made from."""
     tables, stale = [first.tables], threading.Event()
 

@@ -121,8 +121,14 @@ class Editor:
         with ui.element("label").classes("field"):
             ui.label(self.say("原因，会记入审计 Reason, kept in the audit")).classes("small muted")
             reason = ui.element("input").classes("box").props("type=text name=reason")
-        reason.on("input", lambda e: reason.props.update(given=e.args), js_handler="(e) => emit(e.target.value)")
-        self._button("应用 Apply", lambda: self.apply(str(reason.props.get("given", ""))), "btn main-act")
+        reason.on(
+            "input",
+            lambda e: reason.props.update(given=e.args),
+            js_handler="(e) => emit(e.target.value)",
+        )
+        self._button(
+            "应用 Apply", lambda: self.apply(str(reason.props.get("given", ""))), "btn main-act"
+        )
 
     async def apply(self, reason: str) -> None:
         if not reason.strip():
@@ -142,7 +148,9 @@ class Editor:
         self.checked = ""
         with self._side():
             with ui.element("h2"):
-                ui.label(self.say("已应用，旧文件保留在旁边。 Applied; the old file is kept beside it."))
+                ui.label(
+                    self.say("已应用，旧文件保留在旁边。 Applied; the old file is kept beside it.")
+                )
             with ui.element("ul").classes("lines"):
                 for change in done:
                     with ui.element("li").classes("line"):

@@ -26,7 +26,7 @@ PLACES: tuple[Place, ...] = (
     Place(name="apps", title="应用 Apps", icon="M9 2 15.5 5.5v7L9 16 2.5 12.5v-7z M2.5 5.5 9 9l6.5-3.5 M9 9v7"),
     Place(name="jobs", title="任务 Jobs", part="jobs", icon="M3 3.5h12v11H3z M3 7h12 M6 10.5h4"),
     Place(name="audit", title="审计 Audit", part="audit", icon="M4 2.5h10v13H4z M6.5 6h5 M6.5 9h5 M6.5 12h3"),
-    Place(name="config", title="配置 Configuration", icon="M3 5h6 M12 5h3 M10.5 3.5v3 M3 9h2 M8 9h7 M6.5 7.5v3 M3 13h7 M13 13h2 M11.5 11.5v3"),
+    Place(name="config", title="配置 Config", icon="M3 5h6 M12 5h3 M10.5 3.5v3 M3 9h2 M8 9h7 M6.5 7.5v3 M3 13h7 M13 13h2 M11.5 11.5v3"),
     Place(name="elements", title="要素 Elements", part="elements", icon="M2.5 9.5l4 4 9-9"),
     Place(name="faults", title="故障 Faults", part="faults", icon="M10 2 4 10h4l-1 6 6-8H9z"),
 )  # fmt: skip

@@ -65,7 +65,7 @@ class Alarms extends Part {
     const calls = alarm.active && !alarm.acknowledged && !alarm.hidden;
     const where = alarm.asset ? h("a", { href: assetLink(alarm.asset) }, alarm.asset) : null;
     const acts = [
-      this.verbs.acknowledge && !alarm.acknowledged ? h("button", { class: "btn main-act", onclick: (event) => this.acknowledge(alarm, event.target) }, t("确认 Acknowledge")) : null,
+      this.verbs.acknowledge && !alarm.acknowledged ? h("button", { class: "btn act", onclick: (event) => this.acknowledge(alarm, event.target) }, t("确认 Acknowledge")) : null,
       alarm.shelved_until ? (this.verbs.unshelve ? h("button", { class: "btn", onclick: () => this.ask("unshelve", alarm) }, t("取消搁置 Unshelve")) : null) : this.verbs.shelve ? h("button", { class: "btn", onclick: () => this.ask("shelve", alarm) }, t("搁置 Shelve")) : null,
     ];
     return h("li", { class: calls ? "alarm calls" : "alarm" }, h("span", { class: "mark" }, shape(alarm.priority, alarm.hidden)),

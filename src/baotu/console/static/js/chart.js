@@ -44,7 +44,7 @@ export class TrendChart extends EventTarget {
     const left = Math.ceil(units.length / 2), right = Math.floor(units.length / 2);
     const yAxis = units.map((name, n) => ({
       type: "value", scale: true, name, position: n % 2 ? "right" : "left", offset: Math.floor(n / 2) * step, nameGap: 8,
-      nameTextStyle: { color: text, align: n % 2 ? "right" : "left" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 },
+      nameTextStyle: { color: text, align: n % 2 ? "left" : "right" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 },
       axisLine: { show: units.length > 1, lineStyle: { color: line } }, splitLine: { show: n === 0, lineStyle: { color: line } }, splitNumber: 4,
     }));
     const only = this.tags.length === 1 ? this.tags[0] : null;

@@ -46,7 +46,7 @@ class Trend extends Part {
     try {
       const found = await Promise.all(tags.map(async (name) => (await get(`tags?${query({ search: name, limit: 50 })}`)).tags.find((tag) => tag.name === name)));
       const known = found.filter(Boolean);
-      const names = known.map((tag, n) => h("span", { class: "key-line small" }, h("i", { style: `border-top:3px ${n > 3 ? "dashed" : "solid"} ${colour(n)}` }), `${t(tag.title) || tag.property} · ${tag.asset.split("/").pop()}`));
+      const names = known.map((tag, n) => h("span", { class: "key-line small" }, h("i", { style: `border-top:3px ${n > 3 ? "dashed" : "solid"} ${colour(n)}` }), `${t(tag.title) || tag.property} · ${tag.asset.split("/").slice(1).join("/") || tag.asset}`));
       this.replaceChildren(h("div", { class: "bar" }, names), stage);
       const chart = new TrendChart(stage, known, span * 1000);
       this.own(() => chart.close());

@@ -77,7 +77,7 @@ class Overview extends Part {
   alarms({ alarms, counts }) {
     const all = counts.reduce((a, b) => a + b, 0);
     const rows = h("ul", { class: "lines" }, alarms.map((alarm) => alarmLine(alarm)));
-    this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], tallies(counts), alarms.length ? rows : empty("没有未结报警。 No open alarms."));
+    this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], alarms.length ? rows : empty("没有未结报警。 No open alarms."));
   }
 
   links(links) {
@@ -95,7 +95,7 @@ class Overview extends Part {
 
   changes({ changes, since }) {
     const marks = { alarm: "报警 Alarm", returned: "恢复 Returned", audit: "操作 Action", health: "状态 State" };
-    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: t(c.text) }, t(c.text))));
+    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: `${t(c.text)} ${t(c.note)}` }, t(c.text), c.note ? h("span", { class: "muted" }, ` ${t(c.note)}`) : null)));
     this.fill("changes", "上一班的变化 Changes in the last shift", null, rows.length ? h("ul", { class: "lines" }, rows) : empty(`自 ${clock(since)} 起没有变化。 Nothing has changed since ${clock(since)}.`));
   }
 }

@@ -146,12 +146,12 @@ def test_session_is_signed_and_encrypted_once_both_sides_trust(policy, tmp_path,
         )  # fmt: skip
         async with peer:
             url = await peer.hear("ready")
-            more = dict(security="sign_and_encrypt", policy=policy, user="eva")
+            more = {"security": "sign_and_encrypt", "policy": policy, "user": "eva"}
             with pytest.raises(Unreachable, match=r"not trusted.*move .*rejected"):
                 await client(url, tmp_path, password="secret word", **more).browse()
             (refused,) = (tmp_path / "ours" / "rejected").glob("*.der")
             refused.rename(tmp_path / "ours" / "trusted" / "press.der")
-            with pytest.raises(Unreachable, match="check user and password|does not take"):
+            with pytest.raises(Unreachable, match=r"check user and password|does not take"):
                 await client(url, tmp_path, password="wrong", **more).browse()
             line = RecordingLine(TAGS)
             driver = client(url, tmp_path, password="secret word", **more)
@@ -207,7 +207,7 @@ def test_session_ended_by_the_server_is_unreachable_with_its_reason(tmp_path, th
             task = asyncio.create_task(client(url, tmp_path).run(TAGS, line))
             await line.until(lambda: bool(line.samples), 20, "samples")
             await peer.say("drop")
-            with pytest.raises(Unreachable, match="Bad|closed"):
+            with pytest.raises(Unreachable, match=r"Bad|closed"):
                 await asyncio.wait_for(task, 20)
 
     play(story())

@@ -99,7 +99,9 @@ def test_every_sample_reaches_a_subscriber_in_order(tmp_path, theirs):
             first = await peer.hear("change")
             assert first["value"] == 812.5
             times = NOW + np.arange(1, 21) * 1_000_000_000
-            feed.push(Samples.of(3, times, np.arange(20.0), [0] * 19 + [Quality.BAD_SENSOR_FAILURE]))
+            feed.push(
+                Samples.of(3, times, np.arange(20.0), [0] * 19 + [Quality.BAD_SENSOR_FAILURE])
+            )
             seen = [await peer.hear("change") for _ in range(20)]
             assert [one["value"] for one in seen[:19]] == list(range(19))
             assert seen[19]["status"] == "BadSensorFailure"
@@ -122,7 +124,9 @@ def test_writes_go_through_the_platform_or_are_refused_with_a_reason(tmp_path, t
             assert await call(peer, "write", AT + "temperature", "Double", 1) == "BadNotWritable"
             assert await call(peer, "write", AT + "running", "String", "x") == "BadTypeMismatch"
             feed.refuse = Denied("not in this zone")
-            assert await call(peer, "write", AT + "running", "Boolean", True) == "BadUserAccessDenied"
+            assert (
+                await call(peer, "write", AT + "running", "Boolean", True) == "BadUserAccessDenied"
+            )
             feed.refuse = Refused("jammed")
             assert await call(peer, "write", AT + "running", "Boolean", True) == "BadDeviceFailure"
             assert len(feed.writes) == 2
@@ -135,15 +139,15 @@ def test_writes_go_through_the_platform_or_are_refused_with_a_reason(tmp_path, t
 def test_protected_session_needs_a_trusted_certificate_and_the_right_user(policy, tmp_path, theirs):
     async def story():
         feed = PlayedFeed(TAGS, LATEST)
-        more = dict(user="eva", password="secret word")
-        secure = dict(pki=theirs, mode="SignAndEncrypt", policy=policy)
+        more = {"user": "eva", "password": "secret word"}
+        secure = {"pki": theirs, "mode": "SignAndEncrypt", "policy": policy}
         async with serving(feed, tmp_path, **more) as url:
             async with Peer("client.js", url=url, **secure, **more) as stranger:
                 said = await call(stranger, "open")
                 assert "BadCertificateUntrusted" in said["failed"]
             (refused,) = Path(tmp_path / "p" / "rejected").glob("*.der")
             refused.rename(tmp_path / "p" / "trusted" / "peer.der")
-            wrong = dict(user="eva", password="guess")
+            wrong = {"user": "eva", "password": "guess"}
             async with Peer("client.js", url=url, **secure, **wrong) as guesser:
                 said = await call(guesser, "open")
                 assert "BadUserAccessDenied" in said["failed"]

@@ -132,7 +132,9 @@ async def variables(link: Link, start: str, most: int) -> AsyncIterator[list[Fou
         batch = [waiting.popleft() for _ in range(min(len(waiting), link.limits.browse))]
         met: list[tuple[Reference, tuple[str, ...]]] = []
         for (_, path), under in zip(batch, await _levels(link, batch), strict=True):
-            for one in under:
+            for looked, one in enumerate(under, 1):
+                if looked % SLICE == 0:
+                    await asyncio.sleep(0)
                 if one.target in seen or one.target == _SERVER:
                     continue
                 seen.add(one.target)

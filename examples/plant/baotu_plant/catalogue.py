@@ -187,7 +187,7 @@ _CENTRE = (
 )
 
 _FURNACE = (
-    _n("temperature", "铁水温度 Melt temperature", "Cel", 600, 1550, 1.2, 1),
+    _n("temperature", "铁水温度 Melt temperature", "Cel", 400, 1550, 1.2, 1),
     _set("setpoint", "温度设定 Temperature set point", "Cel", 800, 1550),
     _n("lining_temperature", "炉衬温度 Lining temperature", "Cel", 200, 1300, 0.8, 1),
     _n("power", "有功功率 Active power", "kW", 0, 800, 0.5, 1),

@@ -21,7 +21,7 @@ from .simulation import STEP_S, Simulation
 
 STEP_NS = round(STEP_S * 1e9)
 BORN_S = 15.0
-WARM_UP_S = 120.0  # simulated before the doors open, so that nothing begins cold
+WARM_UP_S = 20.0  # simulated before the doors open, so that nothing begins cold
 SILENT_BELOW = 0.5  # a network loss this mild leaves the connection standing, without answers
 LATE_STEPS = 20  # more than this behind, steps are skipped instead of caught up
 

@@ -192,9 +192,8 @@ class Simulation:
 
 
 def _lowest(point: Point) -> float:
-    """What a sensor can tell at least: those of quantities that start at nought stop there."""
-    low = point.property.low
-    return 0.0 if low is not None and low >= 0.0 else -math.inf
+    """What a sensor can tell at least: one whose range begins at nought stops there."""
+    return 0.0 if point.property.low == 0.0 else -math.inf
 
 
 def _type_of(block: Block, blocks: dict[str, Block]) -> str:

@@ -80,7 +80,7 @@ class Pumps:
         self.flow = lag(self.flow, target, dt, 1.5)
         head = np.maximum(a * n**2 - self.b * self.flow**2, 0.0)
         relative = (self.flow / RATED_FLOW) ** 2
-        drawn = 0.8 * relative + 11.0 * faults.cavitation * relative
+        drawn = 0.8 * relative + 14.0 * faults.cavitation * relative
         available = (ATMOSPHERE - VAPOUR) / METRE + self.level + 1.0 - drawn
         required = 1.5 + 2.5 * relative
         self.cavity = lag(
@@ -111,7 +111,7 @@ class Pumps:
         turning = out["running"] > 0.5
         self.damage, self.load = faults.bearing_wear, power / 12.0
         self.bearings.step(dt, self.damage, self.load, ambient)
-        out["vibration"] = self.bearings.vibration(self.damage, self.load) + 4.5 * self.cavity
+        out["vibration"] = self.bearings.vibration(self.damage, self.load) + 9.0 * self.cavity
         out["kurtosis"] = self.bearings.kurtosis(self.damage) + 1.1 * self.cavity
         out["bearing_temperature"] = self.bearings.temperature
         self.casing = lag(self.casing, ambient - 4.0 + 9.0 * self.load, dt, 60.0)

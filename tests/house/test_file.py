@@ -81,7 +81,7 @@ def test_a_right_file_gives_devices_with_their_tags(tmp_path):
         ('[[device]]\nname = "a"\ndriver = "modbus"\nhost = "::1"\nprot = 1\n', "node.toml:5: device.1.prot: unknown key 'prot' (did you mean port?)"),
         ('[[device]]\nname = "a"\ndriver = "modbus"\nhost = "::1"\ntags = "no.csv"\n', "no.csv: no such file"),
         ('[app.overheat]\nlimits = 3\n', "node.toml:2: app.overheat.limits: unknown key 'limits' (did you mean limit?)"),
-        ('[app.overheat]\nlimit = "hot"\n', "expected float like 110.0, got 'hot'"),
+        ('[app.overheat]\nlimit = "hot"\n', "expected float like 95.0, got 'hot'"),
         ('[app.overheet]\n', "did you mean overheat?"),
         ('[[asset]]\npath = "a"\n[[asset]]\npath = "a"\n', "node.toml:3: asset.2: 'a' is there twice (names are unique)"),
         ('[device]\nname = "a"\n', "expected a list of tables, write [[device]]"),

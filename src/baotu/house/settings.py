@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from baotu.edge.spec import EdgeSettings
+from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
 from baotu.sdk import ConfigError, setting
 
@@ -50,26 +51,6 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FabricSettings:
-    hub: str = setting("hub", title="中心名称 Name of the hub this edge reports to")
-    listen: tuple[str, ...] = setting(
-        (), title="监听端点 Endpoints to listen on, e.g. tcp/[::1]:7447"
-    )
-    connect: tuple[str, ...] = setting((), title="连接端点 Endpoints to connect to")
-    log_mb: int = setting(
-        4096, title="断点续传日志上限 Largest size of the store-and-forward log", unit="MB", low=16
-    )
-    when_full: str = setting(
-        "drop_oldest", title="日志满时 When the log is full", choices=("drop_oldest", "refuse")
-    )
-    ca: Path | None = setting(None, title="CA 证书 CA certificate for TLS", example="ca.pem")
-    certificate: Path | None = setting(
-        None, title="节点证书 Certificate of this node", example="node.pem"
-    )
-    key: Path | None = setting(None, title="节点私钥 Private key of this node", example="node.key")
-
-
-@dataclass(frozen=True, kw_only=True)
 class JobSettings:
     workers: int = setting(1, title="并行计算任务数 Jobs at the same time", low=1, high=64)
     memory_mb: int = setting(2048, title="单任务内存 Memory of a job", unit="MB", low=64)
@@ -91,7 +72,9 @@ class DeviceSettings:
     )
     asset_type: str = setting("", title="该资产类型 Its type", example="Motor")
     accept: tuple[str, ...] = setting(
-        (), title="自动成为位号的地址 Patterns of addresses that become tags when met", example=["*"]
+        (),
+        title="自动成为位号的地址 Patterns of addresses that become tags when met",
+        example=["*"],
     )
     accept_under: str = setting("", title="自动位号的资产 Asset path below which such tags go")
 

@@ -12,10 +12,10 @@ log = structlog.get_logger("baotu.health")
 
 
 class HealthBoard:
-    """Implements `sdk.ports.Board`."""
+    """Implements `sdk.ports.Board`. told: kinds whose owners log their changes themselves."""
 
-    def __init__(self, node: str = "") -> None:
-        self._node = node
+    def __init__(self, node: str = "", told: tuple[str, ...] = ()) -> None:
+        self._node, self._told = node, told
         self._lock = threading.Lock()
         self._of: dict[tuple[str, str, str], Health] = {}
 
@@ -24,7 +24,8 @@ class HealthBoard:
             key = (health.node or self._node, health.kind, health.name)
             before = self._of.get(key)
             self._of[key] = health
-        if before is None or before.state != health.state:
+        changed = before is None or before.state != health.state
+        if changed and health.kind not in self._told:
             tell = log.warning if health.state in ("down", "degraded") else log.info
             tell(health.state, part=f"{health.kind}/{health.name}", why=health.why or None)
 

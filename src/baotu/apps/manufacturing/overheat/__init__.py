@@ -10,7 +10,7 @@ class Overheat(App):
 
     title = "电机超温 Motor overheat"
     serves = ("2.7",)
-    limit = parameter(110.0, unit="Cel", title="温度上限 Limit")
+    limit = parameter(95.0, unit="Cel", title="温度上限 Limit")
     margin = parameter(5.0, unit="K", title="回差 Margin")
 
     def start(self) -> None:

@@ -1,0 +1,43 @@
+"""What is installed, for the page of apps. Reads declarations and health; starts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from baotu.kernel.board import HealthBoard
+from baotu.sdk import App
+from baotu.sdk.app import Mark
+from baotu.sdk.health import Health
+from baotu.sdk.ports import AppCard
+
+
+class AppCards:
+    """Implements `sdk.ports.Apps`."""
+
+    def __init__(self, apps: Sequence[App], board: HealthBoard) -> None:
+        self._apps, self._board = apps, board
+
+    def cards(self) -> list[AppCard]:
+        healths = {h.name: h for h in self._board.healths("app")}
+        return [_card(app, healths.get(app.name())) for app in self._apps]
+
+
+def _card(app: App, health: Health | None) -> AppCard:
+    name = app.name()
+    summary = (type(app).__doc__ or "").strip().partition("\n")[0]
+    return AppCard(
+        name=name,
+        title=app.title or name,
+        summary=summary,
+        serves=app.serves,
+        settings={n: getattr(app, n) for n in app.parameters()},
+        listens=tuple(_heard(mark) for mark, _ in app.marked("stream", "every")),
+        permissions=tuple(sorted({m.permission for m, _ in app.marked() if m.permission})),
+        health=health or Health(kind="app", name=name, state="up", since=0),
+    )
+
+
+def _heard(mark: Mark) -> str:
+    if mark.kind == "stream":
+        return f"{mark.asset}.{mark.property}"
+    return f"{mark.asset}.{{{', '.join(mark.inputs)}}} / {mark.every_s:g} s"

@@ -1,0 +1,170 @@
+"""The hub's rooms, wired: what exists, what happened, what was agreed, the apps on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baotu.assets import PlantModel
+from baotu.history.duck import DuckHistory
+from baotu.history.keeper import Keeper
+from baotu.kernel.alarm_app import Alarms, unshelve_due
+from baotu.kernel.audit import AuditReader
+from baotu.kernel.board import HealthBoard
+from baotu.kernel.effects import Chain
+from baotu.kernel.evidence import EvidenceReader
+from baotu.kernel.facts import Reach
+from baotu.kernel.jobs import Jobs, Runner
+from baotu.kernel.lifecycle import Stack
+from baotu.kernel.live import LiveBus
+from baotu.kernel.registry import Registry
+from baotu.kernel.schedule import Schedule
+from baotu.kernel.streams import Streams
+from baotu.kernel.writes import Writes
+from baotu.records.sqlite import SqliteStore
+from baotu.sdk import App, Caller, ConfigError, Invalid, Samples, Tag
+from baotu.sdk.clock import Clock
+from baotu.sdk.ports import Actuators, Reply
+
+from .file import HouseConfig
+from .proofs import Prover
+
+LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
+OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
+
+
+@dataclass(frozen=True, slots=True)
+class _Hands:
+    """Implements `Actuators` once the link is there; before that it says so."""
+
+    hub: Hub
+
+    def write(self, tag: int, value: float | str, deadline: int) -> Reply:
+        link = self.hub.link
+        if link is None:
+            return Reply(done=False, why="no edge is linked to this hub yet")
+        edge, local = self.hub.plant.table.owner(tag)
+        return link.write(edge, local, value, deadline)
+
+
+class Hub:
+    """Rooms of a node that keeps. `link` is set by the node when its wire is open."""
+
+    def __init__(self, config: HouseConfig, board: HealthBoard, clock: Clock) -> None:
+        self.config, self.board, self.clock = config, board, clock
+        self.organisation = config.basics.node.organisation
+        data = config.basics.node.data
+        self.link: Any = None  # fabric.hub.HubLink
+        self._stack = Stack()
+        self.plant = PlantModel(data / "assets.db", self.organisation)
+        self._stack.add("assets", self.plant.close)
+        self.configure(config)
+        self.live = LiveBus()
+        self.history = DuckHistory(data / "history", config.basics.history, clock.now)
+        self._stack.add("history", self.history.close)
+        self.apps = made_apps(config)
+        self.chain = self._chain(data)
+        self.caller = local_caller(self.chain, self.organisation)
+
+    def _chain(self, data: Path) -> Chain:
+        hands: Actuators = _Hands(self)
+        store = SqliteStore(data / "records.db")
+        self._stack.add("records", store.close)
+        reach = Reach(
+            emit=self.emit,
+            actuators=hands,
+            history=self.history,
+            plant=self.plant,
+            board=self.board,
+        )
+        return Chain(store, self.clock, self.apps, reach=reach)
+
+    def start(self) -> None:
+        """Everything that has a thread. Stopped by `stop` in reverse."""
+        jobs, stack = self.config.basics.jobs, self._stack
+        keeper = Keeper(self.history, self.board.put)
+        keeper.start()
+        stack.add("keeper", keeper.stop)
+        writes = Writes(self.chain)
+        writes.start()
+        stack.add("writes", writes.stop)
+        runner = Runner(
+            self.chain, workers=jobs.workers, memory_mb=jobs.memory_mb, time_s=jobs.limit_s
+        )
+        runner.start()
+        stack.add("jobs", runner.stop)
+        schedule = Schedule(
+            self.chain, self.plant, self.history, self.plant.allot, organisation=self.organisation
+        )
+        prover = Prover(self.chain, self.board, self.history, self.plant, self.organisation)
+        streams = Streams(
+            self.chain, self.plant, self.live, self.history, organisation=self.organisation,
+            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick),
+        )  # fmt: skip
+        streams.start()
+        stack.add("apps", streams.stop)
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def configure(self, config: HouseConfig) -> None:
+        self.plant.configure(config.assets, config.types)
+
+    # what the link needs ------------------------------------------------------
+
+    def adopt(self, edge: str, tags: Sequence[Tag]) -> np.ndarray:
+        return self.plant.adopt(edge, tags)
+
+    def emit(self, samples: Samples) -> None:
+        """Samples that an app derived: into history, then to everyone who watches."""
+        self.history.keep([samples])
+        self.live.publish(samples)
+
+    def note(self, what: str, about: Mapping[str, Any]) -> None:
+        """A line in the audit about the platform itself: a gap, a quarantined frame."""
+        caller = Caller("platform", self.organisation, frozenset())
+        why = ", ".join(f"{k} {v}" for k, v in about.items())
+        self.chain.note("fabric", what, caller, "noted", why)
+
+    # for the console ----------------------------------------------------------
+
+    def audit(self) -> AuditReader:
+        return AuditReader(self.chain.store)
+
+    def elements(self) -> EvidenceReader:
+        return EvidenceReader(self.chain.store)
+
+    def call(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        """`app.verb` for the engineer at the machine."""
+        app, _, name = verb.partition(".")
+        if not name:
+            raise Invalid("verb", f"{verb!r} is written app.verb")
+        return self.chain.call(app, name, arguments, self.caller)
+
+
+def made_apps(config: HouseConfig) -> list[App]:
+    """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
+    off = set(config.basics.apps.off)
+    made: list[App] = [Alarms(), Jobs()]
+    known = Registry(config.basics.node.plugins).apps()
+    if unknown := off - known.keys():
+        raise ConfigError(
+            f"no app {sorted(unknown)[0]!r}", "[apps] off", f"installed: {', '.join(sorted(known))}"
+        )
+    for name, kind in known.items():
+        if name in off:
+            continue
+        try:
+            made.append(kind(**config.apps.get(name, {})))
+        except ValueError as error:
+            raise ConfigError(str(error), f"[app.{name}]") from None
+    return made
+
+
+def local_caller(chain: Chain, organisation: str) -> Caller:
+    permissions = {v.permission for v in chain.verbs()} | set(OWN_PERMISSIONS)
+    return Caller(LOCAL, organisation, frozenset(permissions))

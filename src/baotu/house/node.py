@@ -1,0 +1,212 @@
+"""A node: edge, hub or both, with everything around them. Starts in order, stops in reverse."""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from baotu.console import Rooms, build
+from baotu.fabric.hub import HubLink
+from baotu.fabric.session import open_wire
+from baotu.kernel.board import HealthBoard
+from baotu.kernel.clock import SystemClock
+from baotu.kernel.lifecycle import Stack
+from baotu.sdk import Caller, ConfigError, Denied, Refused, Samples
+from baotu.sdk.clock import Clock
+from baotu.sdk.health import Health
+from baotu.sdk.ports import Faults
+
+from .cards import AppCards
+from .control import Control
+from .desk import ConfigDesk
+from .field import Field
+from .file import HouseConfig
+from .hub import Hub
+from .offline import copy_node, export_tags
+from .settings import address
+from .web import WebThread, bound
+
+log = structlog.get_logger("baotu.node")
+WRITE_S = 5.0
+REPORT_S = 2.0
+
+
+class Node:
+    """`start` returns when everything can be reached; `address` is the console's then."""
+
+    def __init__(
+        self, config: HouseConfig, *, clock: Clock | None = None, faults: Faults | None = None
+    ) -> None:
+        self.config, self.clock, self.faults = config, clock or SystemClock(), faults
+        self.role = config.basics.node.role
+        self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
+        self.hub: Hub | None = None
+        self.field: Field | None = None
+        self.address = ""
+        self._stack = Stack()
+
+    def start(self) -> None:
+        """Raises ConfigError; then everything that was started is stopped again."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        basics, data = self.config.basics, self.config.basics.node.data
+        listening = bound(*address(basics.console.listen)) if self.role != "edge" else None
+        self._lock(data)
+        wire = open_wire(basics.fabric, self.role)
+        self._stack.add("wire", wire.close)
+        if self.role != "edge":
+            self._start_hub(wire)
+        if self.role != "hub":
+            self._start_field(wire)
+        if self.hub is not None and listening is not None:
+            web = WebThread(build(self._rooms(self.hub)), listening)
+            web.start()
+            self._stack.add("console", web.stop)
+            self.address = web.address
+        control = Control(data, self._deeds())
+        self._stack.add("control", control.close)
+
+    def stop(self) -> None:
+        self._stack.close()
+
+    def _lock(self, data: Path) -> None:
+        """Two nodes on one data folder would each believe to own it."""
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / "lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise ConfigError(
+                "another node works in this folder", str(data), "stop it, or give another --data"
+            ) from None
+        self._stack.add("lock", file.close)
+
+    def _start_hub(self, wire: Any) -> None:
+        basics = self.config.basics
+        hub = self.hub = Hub(self.config, self.board, self.clock)
+        self._stack.add("hub", hub.stop)
+        hub.start()
+        hub.link = HubLink(
+            wire, hub=basics.fabric.hub, history=hub.history, adopt=hub.adopt,
+            publish=self._publish, on_status=self._told, audit=hub.note,
+            folder=basics.node.data / "quarantine", clock=self.clock, tell=self.board.put,
+        )  # fmt: skip
+        self._stack.add("hub link", hub.link.close)
+
+    def _start_field(self, wire: Any) -> None:
+        field = self.field = Field(self.config, wire, self.board, self.clock, self._ask)
+        self._stack.add("field", field.stop)
+        field.start()
+        reporter = threading.Thread(target=self._report, name="status", daemon=True)
+        self._ended = threading.Event()
+        reporter.start()
+        self._stack.add("status", self._ended.set)
+
+    def _publish(self, samples: Samples, live: bool, edge: str) -> None:
+        """Late samples are in history; whoever acts on the present sees only the live lane."""
+        if live and self.hub is not None:
+            self.hub.live.publish(samples)
+
+    def _told(self, edge: str, healths: Sequence[Health]) -> None:
+        if edge != self.config.basics.node.name:
+            for health in healths:
+                self.board.put(health)
+
+    def _report(self) -> None:
+        """Figures of link and store for everyone; an edge also tells its hub how it fares."""
+        while not self._ended.wait(REPORT_S):
+            field = self.field
+            if field is None:
+                continue
+            self._links(field)
+            if self.role == "edge":
+                field.link.status(self.board.healths())
+
+    def _links(self, field: Field) -> None:
+        figures = dict(field.link.figures())
+        figures["missing"] = figures.get("dropped", 0.0)
+        linked = bool(figures.get("linked"))
+        why = "" if linked else "the hub does not answer; samples wait on this disk"
+        state = "up" if linked and not figures.get("trouble") else "down"
+        known = next((h for h in self.board.healths("link") if h.name == field.name), None)
+        since = known.since if known is not None and known.state == state else self.clock.now()
+        self.board.put(
+            Health(
+                kind="link", name=field.name, state=state, since=since, why=why,  # type: ignore[arg-type]
+                node=field.name, figures=figures,
+            )
+        )  # fmt: skip
+
+    async def _ask(self, tag: int, value: float | str, who: str) -> None:
+        """A write of an outside client of one of our servers: denied until people have accounts."""
+        raise Denied(
+            f"{who} may not write: bridged writes need an account; see [server] in the guide"
+        )
+
+    def _rooms(self, hub: Hub) -> Rooms:
+        basics = self.config.basics
+        desk = ConfigDesk(self.config, self._apply, self._audited)
+        return Rooms(
+            door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
+            desk=desk, elements=hub.elements(), audit=hub.audit(), apps=AppCards(hub.apps, self.board),
+            identify=lambda connection: hub.caller, faults=self.faults, node=basics.node.name,
+            title=basics.node.title, key_values=basics.console.key_values,
+            shift_h=basics.console.shift_h, now=self.clock.now,
+        )  # fmt: skip
+
+    def _apply(self, config: HouseConfig) -> None:
+        if self.field is not None:
+            self.field.apply(config)
+        if self.hub is not None:
+            self.hub.configure(config)
+        self.config = config
+
+    def _audited(self, caller: Caller, outcome: str, reason: str) -> None:
+        if self.hub is not None:
+            self.hub.chain.note("config", "replace", caller, outcome, reason, "config.change")
+
+    # the control socket -------------------------------------------------------
+
+    def _deeds(self) -> Mapping[str, Any]:
+        deeds: dict[str, Any] = {"status": self._status}
+        if self.hub is not None:
+            deeds |= {"export": self._export, "backup": self._backup, "call": self.hub.call}
+        if self.faults is not None:
+            deeds |= {"faults": self.faults.faults, "fault": self._fault}
+        return deeds
+
+    def _status(self) -> dict[str, Any]:
+        bad = [
+            f"{h.kind}/{h.name}: {h.why}"
+            for h in self.board.healths()
+            if h.state in ("down", "degraded")
+        ]
+        return {"role": self.role, "address": self.address, "down": bad}
+
+    def _export(self, out: str, tags: list[str], start: int, end: int) -> int:
+        hub = self._need_hub()
+        return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
+
+    def _backup(self, to: str) -> int:
+        return copy_node(self.config.basics.node.data, self._need_hub().history, Path(to))
+
+    def _fault(self, name: str, on: bool) -> bool:
+        if self.faults is not None:
+            self.faults.switch(name, on)
+        return on
+
+    def _need_hub(self) -> Hub:
+        if self.hub is None:
+            raise Refused("this node is an edge: ask its hub")
+        return self.hub

@@ -1,0 +1,124 @@
+"""Work on a node's data from the command line: through its control socket while it runs, on the
+files when it does not."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from baotu.assets import PlantModel, tagfile
+from baotu.history.duck import DuckHistory
+from baotu.sdk import ConfigError, Invalid
+from baotu.sdk.ports import Format, History, Plant
+from baotu.sdk.samples import nanoseconds
+
+from .control import ask, running
+from .file import load
+
+FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
+DATABASES = ("assets.db", "records.db")
+
+
+def data_folder(config: Path, data: Path | None) -> Path:
+    """Where the node keeps its data: as told, else as configured. Raises ConfigError."""
+    if data is not None:
+        return data
+    return load(config).basics.node.data
+
+
+def moment(text: str, field: Literal["start", "end"]) -> int:
+    """ISO 8601 as ns UTC; without a zone it is UTC. Raises Invalid."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(field, f"{text!r} is not ISO 8601, like 2026-06-01T08:00:00+08:00") from None
+    return nanoseconds(time if time.tzinfo else time.replace(tzinfo=UTC))
+
+
+def export_history(
+    config: Path, data: Path | None, out: Path, tags: Sequence[str], start: str, end: str
+) -> str:
+    """Write samples of these tags to a file; a sentence on what was written."""
+    if out.suffix not in FORMATS:
+        raise Invalid("out", f"{out.name!r} must end in {', '.join(FORMATS)}")
+    folder = data_folder(config, data)
+    times = (moment(start, "start"), moment(end, "end"))
+    if running(folder):
+        count = ask(
+            folder, "export", out=str(out.absolute()), tags=list(tags), start=times[0], end=times[1]
+        )
+    else:
+        _must_exist(folder)
+        plant, history = PlantModel(folder / "assets.db"), DuckHistory(folder / "history")
+        try:
+            count = export_tags(history, plant, out, tags, *times)
+        finally:
+            history.close()
+            plant.close()
+    return f"{out}: {count} samples"
+
+
+def export_tags(
+    history: History, plant: Plant, out: Path, tags: Sequence[str], start: int, end: int
+) -> int:
+    """tags: names; all of them must exist."""
+    ids = [plant.tag(name).id for name in tags]
+    return history.export(out, ids, start, end, cast(Format, FORMATS[out.suffix]))
+
+
+def backup(config: Path, data: Path | None, to: Path) -> str:
+    """A consistent copy of a node's data in a new folder. Raises ConfigError when it exists."""
+    if to.exists():
+        raise ConfigError("is there already", str(to), "name a folder that does not exist")
+    folder = data_folder(config, data)
+    if running(folder):
+        size = ask(folder, "backup", to=str(to.absolute()), deadline_s=3600.0)
+    else:
+        _must_exist(folder)
+        history = DuckHistory(folder / "history")
+        try:
+            size = copy_node(folder, history, to)
+        finally:
+            history.close()
+    return f"{to}: {size / 1e6:.1f} MB"
+
+
+def copy_node(folder: Path, history: DuckHistory, to: Path) -> int:
+    """History, databases and the edge's own files; the bytes copied. A failure leaves no folder
+    that looks like a backup."""
+    part = to.with_name(to.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    history.backup(part / "history")
+    for name in DATABASES:
+        if (folder / name).exists():
+            source, target = sqlite3.connect(folder / name), sqlite3.connect(part / name)
+            with target:
+                source.backup(target)
+            source.close()
+            target.close()
+    if (folder / "edge").exists():
+        shutil.copytree(
+            folder / "edge", part / "edge", ignore=shutil.ignore_patterns("log", "recordings")
+        )
+    part.rename(to)
+    return sum(p.stat().st_size for p in to.rglob("*") if p.is_file())
+
+
+def write_tags(config: Path, out: Path) -> str:
+    """All configured tags as one table."""
+    if out.suffix not in (".csv", ".xlsx"):
+        raise Invalid("out", f"{out.name!r} must end in .csv or .xlsx")
+    count = tagfile.write(out, (tag for device in load(config).devices for tag in device.tags))
+    return f"{out}: {count} tags"
+
+
+def _must_exist(folder: Path) -> None:
+    if not (folder / "history").exists():
+        raise ConfigError(
+            "holds no data of a node", str(folder), "give --data or --config of the node"
+        )

@@ -1,0 +1,93 @@
+"""Runs a node until it is told to stop: signals in, words out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import structlog
+
+from baotu.sdk import ConfigError
+
+from .file import HouseConfig, load
+from .node import Node
+from .settings import Role, address
+
+ROLES = ("all", "edge", "hub")
+
+
+def run_node(path: Path, role: str, data: Path | None, listen: str) -> None:
+    """`baotu run`: raises ConfigError before anything has started."""
+    set_up_log()
+    config = adjusted(load(path), role, data, listen)
+    for warning in config.warnings:
+        say(f"! {warning}")
+    until_told(
+        Node(config),
+        lambda node: say(f"趵突 Baotu: {node.address or 'edge ' + config.basics.node.name}"),
+    )
+
+
+def adjusted(
+    config: HouseConfig, role: str = "", data: Path | None = None, listen: str = ""
+) -> HouseConfig:
+    """The same with what the command line said before the file. Raises ConfigError."""
+    node, console = config.basics.node, config.basics.console
+    if role and role not in ROLES:
+        raise ConfigError(f"{role!r} is no role", "--role", f"one of {', '.join(ROLES)}")
+    if listen:
+        address(listen)
+        console = replace(console, listen=listen)
+    node = replace(node, role=cast(Role, role) if role else node.role, data=data or node.data)
+    return replace(config, basics=replace(config.basics, node=node, console=console))
+
+
+def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) -> None:
+    """Start, say so, wait for Ctrl-C or SIGTERM (or this long), stop. A second Ctrl-C ends at once."""
+    told = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        if told.is_set():
+            raise KeyboardInterrupt
+        told.set()
+
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        node.start()
+        ready(node)
+        told.wait(seconds or None)
+        say("停止中 stopping …")
+    finally:
+        node.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def set_up_log(level: int = logging.INFO) -> None:
+    """Logs to standard error, one line each; libraries only when something is wrong."""
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

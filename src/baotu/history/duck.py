@@ -6,6 +6,7 @@ It never decides by itself when to seal, merge or forget: see `Keeper`.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ class DuckHistory:
     ) -> None:
         self.settings, self.now = settings or HistorySettings(), now
         self._store = Store(folder, self.settings, seam)
+        self._upkeep = threading.RLock()  # one seals or merges; a merge may seal while it rests
         self._hot = Hot(self._store)
         self._horizon: dict[str, int] = dict(
             self._store.db.execute("select kind, max(before) from horizon group by kind").fetchall()
@@ -147,10 +149,11 @@ class DuckHistory:
 
     def seal(self, everything: bool = False) -> int:
         """Write full hot tables as segments; how many. everything: the current ones too."""
-        tables = self._hot.sealed(everything)
-        for number, kind in tables:
-            seal(self._store, self._hot, number, kind, self.now())
-        return len(tables)
+        with self._upkeep:
+            tables = self._hot.sealed(everything)
+            for number, kind in tables:
+                seal(self._store, self._hot, number, kind, self.now())
+            return len(tables)
 
     def merge(self, everything: bool = False, pause: Callable[[], bool] = lambda: False) -> int:
         """Merge one group of runs if there is a useful one; the number of files that went.
@@ -164,7 +167,8 @@ class DuckHistory:
             groups = plan(found, self.settings.fan, self.now(), everything)
             if not groups:
                 return 0
-            went = merge(self._store, groups[0], self.now(), pause)
+            with self._upkeep:
+                went = merge(self._store, groups[0], self.now(), pause)
             if not everything or not went:
                 return went
 

@@ -16,7 +16,7 @@ from .columns import column
 from .latest import Latest
 from .ledger import Ledger
 from .sql import COLUMNS
-from .store import Connection, Store, _line
+from .store import Connection, Store, first_line
 
 Table = tuple[int, int]  # number, rows; number 0: there is none
 LINK_ROWS = 20_000
@@ -26,17 +26,18 @@ class Hot:
     """The only writer of samples. `latest` and `ledger` are what is committed, in memory."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.latest = store, Latest()
-        self.ledger, self._links = Ledger(), 0
-        self.tables: dict[str, Table] = dict.fromkeys(COLUMNS, (0, 0))
-        self.number = 0
+        self.store = store
         self.commits: deque[float] = deque(maxlen=2_000)  # seconds of the newest commits
-        self.appended = 0
+        self.appended = self.number = self._links = 0
+        self.ledger, self.latest = Ledger(), Latest()
+        self.tables: dict[str, Table] = {}
+        store.revived = self._load
         self._load()
 
     # append ------------------------------------------------------------------------------------
     def append(self, batches: Sequence[Batch]) -> list[bool]:
         with self.store.writing:
+            self.store.revive()
             begin = time.perf_counter()
             ledger = self.ledger.copy()
             links: list[tuple[str, int, int]] = []
@@ -53,7 +54,7 @@ class Hot:
                     _enter_links(db, links)
             except duckdb.Error as error:
                 raise Unreachable(
-                    f"history/{self.store.folder}: nothing was stored ({_line(error)}); "
+                    f"history/{self.store.folder}: the commit failed ({first_line(error)}); "
                     "free disk space: the edges keep their samples and send them again"
                 ) from error
             self.store.seam("committed")
@@ -142,7 +143,9 @@ class Hot:
             )
 
     def _load(self) -> None:
+        """What is committed, at start and after the database had to be opened again."""
         db = self.store.db
+        self.latest, self.tables = Latest(), dict.fromkeys(COLUMNS, (0, 0))
         self.ledger = Ledger(db.execute("select * from link order by first").fetchall())
         self._links = _one(db, "select count(*) from link")
         for kind, value in (("number", "number"), ("text", "text")):

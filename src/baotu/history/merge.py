@@ -111,7 +111,7 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
         store.bury([segment.path for segment in new])
         return 0
     except BaseException:
-        store.bury([segment.path for segment in new])
+        store.discard([segment.path for segment in new])
         raise
     store.seam("merge committed")
     store.bury([segment.path for segment in old])

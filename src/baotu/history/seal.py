@@ -6,6 +6,7 @@ Every sample is rolled up exactly once, here; from then on raw files and rollups
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .hot import Hot
@@ -47,23 +48,21 @@ class Part:
 
 def seal(store: Store, hot: Hot, number: int, kind: str, now: int) -> None:
     """Appends and reads go on meanwhile; a crash anywhere leaves the hot table as it was."""
-    db = store.db.cursor()
-    try:
+    with store.cursor() as db:
         parts = _parts(db, number, kind)
         segments: list[Segment] = []
         try:
             for part in parts:
-                segments += _files(store, db, number, kind, part, now)
+                for segment in _files(store, db, number, kind, part, now):
+                    segments.append(segment)
             store.seam("sealed")
             with store.change(db):
                 hot.drop(db, number, sum(part.rows for part in parts))
                 store.enter(db, segments)
         except BaseException:
-            store.bury([segment.path for segment in segments])
+            store.discard([segment.path for segment in segments])
             raise
         store.seam("seal committed")
-    finally:
-        db.close()
 
 
 def _parts(db: Connection, number: int, kind: str) -> list[Part]:
@@ -94,28 +93,32 @@ def _part(period: int, where: str, facts: list[int]) -> Part:
 
 def _files(
     store: Store, db: Connection, number: int, kind: str, part: Part, now: int
-) -> list[Segment]:
+) -> Iterator[Segment]:
+    """One after the other, so that the caller knows what is on the disk when one fails."""
     if kind == "text":
         select, options = plain(f"hot_{number}", part.where), PARQUET_TEXT
     else:
         select, options = squeeze(f"hot_{number}", part.where, part.rows), PARQUET
     written = store.write(db, select, options, kind, part.period)
     raw = _segment(store, *written, kind, part, now)
-    return [raw] if kind == "text" else [raw, *_rollups(store, raw, part, now)]
+    yield raw
+    if kind != "text":
+        yield from _rollups(store, raw, part, now)
 
 
-def _rollups(store: Store, raw: Segment, part: Part, now: int) -> list[Segment]:
+def _rollups(store: Store, raw: Segment, part: Part, now: int) -> Iterator[Segment]:
     with store.workshop() as db:
         unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
         source = f"({unpacked} from {files(store.paths([raw.path]))})"
         rows = pack_rollup(roll(source, MINUTE, "exponent"))
         written = store.write(db, rows, PARQUET, "minute", part.period)
         minute = _segment(store, *written, "minute", part, now)
+        yield minute
         source = f"({unpack_rollup(files(store.paths([minute.path])))})"
         month = part.period if part.period == MIXED else part.low // PERIOD["hour"]
         rows = pack_rollup(combine(source, floor("start", HOUR), "exponent"))
         written = store.write(db, rows, PARQUET, "hour", month)
-        return [minute, _segment(store, *written, "hour", part, now, month)]
+        yield _segment(store, *written, "hour", part, now, month)
 
 
 def _segment(

@@ -23,7 +23,9 @@ from .sql import TABLES, quoted
 
 Connection = duckdb.DuckDBPyConnection
 Seam = Callable[[str], None]
-DISK = (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException)
+FATAL = (duckdb.FatalException, duckdb.InternalException)
+DISK = (duckdb.IOException, duckdb.OutOfMemoryException, *FATAL)
+PATIENCE_S = 5.0
 
 
 def no_seam(name: str) -> None:
@@ -58,6 +60,9 @@ class Store:
         self.files.mkdir(parents=True, exist_ok=True)
         self.writing = threading.RLock()
         self._door = threading.Lock()
+        self._nobody = threading.Condition(self._door)
+        self.broken = False
+        self.revived: Callable[[], None] = lambda: None  # set by whoever keeps state in memory
         self._ticket, self._readers, self._graves = 0, set[int](), list[tuple[int, Path]]()
         self.db = self._connect()
         self.db.execute(TABLES)
@@ -75,7 +80,7 @@ class Store:
             db = duckdb.connect(str(path), config=config)
         except duckdb.Error as error:
             raise Unreachable(
-                f"history/{path}: cannot be opened ({_line(error)}); another program may hold it, "
+                f"history/{path}: cannot be opened ({first_line(error)}); another program may hold it, "
                 "or the disk is full"
             ) from error
         db.execute("set parquet_metadata_cache = true")  # `config` refuses it: not loaded yet there
@@ -89,44 +94,76 @@ class Store:
 
     # transactions ------------------------------------------------------------------------------
     @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A cursor of one's own in one transaction: what was planned is what is read, and no file
-        of the plan is unlinked before the end."""
+    def cursor(self) -> Iterator[Connection]:
+        """A connection of one's own; no file that was in use at its begin is unlinked before its end."""
+        self.revive()
         with self._door:
             ticket = self._ticket = self._ticket + 1
             self._readers.add(ticket)
         try:
             db = self.db.cursor()
             try:
-                db.execute("begin")
                 yield db
-            except DISK as error:
-                raise Unreachable(
-                    f"history/{self.folder}: cannot read ({_line(error)}); "
-                    "ask for less, or give history more memory_mb or disk"
-                ) from error
+            except duckdb.Error as error:
+                self.note(error)
+                raise
             finally:
-                db.close()  # ends the transaction too
+                db.close()  # ends a transaction too
         finally:
             with self._door:
                 self._readers.discard(ticket)
+                self._nobody.notify_all()
             self.dig()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A cursor in one transaction: what was planned is what is read."""
+        try:
+            with self.cursor() as db:
+                db.execute("begin")
+                yield db
+        except DISK as error:
+            raise Unreachable(
+                f"history/{self.folder}: cannot read ({first_line(error)}); "
+                "ask for less, or give history more memory_mb or disk"
+            ) from error
 
     @contextmanager
     def change(self, db: Connection | None = None) -> Iterator[Connection]:
         """The one writer's transaction: commits at the end, rolls back on any exception."""
         with self.writing:
             db = db or self.db
-            db.execute("begin")
             try:
+                db.execute("begin")
                 yield db
                 db.execute("commit")
-            except BaseException:
+            except BaseException as error:
+                self.note(error)
                 try:
                     db.execute("rollback")
                 except duckdb.Error:
                     pass  # a commit that failed has ended its transaction already
                 raise
+
+    def note(self, error: BaseException) -> None:
+        """A checkpoint that fails, on a full disk, leaves DuckDB useless until it is opened again."""
+        self.broken = self.broken or isinstance(error, FATAL)
+
+    def revive(self) -> None:
+        """Open a broken database again; what was committed is in its log. Raises Unreachable while
+        the disk does not allow it."""
+        if not self.broken:
+            return
+        with self.writing:
+            if not self.broken:
+                return
+            with self._door:
+                if not self._nobody.wait_for(lambda: not self._readers, PATIENCE_S):
+                    raise Unreachable(f"history/{self.folder}: broken, and still being read")
+            self.db.close()
+            self.db = self._connect()
+            self.broken = False
+            self.revived()
 
     @contextmanager
     def workshop(self) -> Iterator[Connection]:
@@ -172,6 +209,12 @@ class Store:
         for name in names:
             db.execute("delete from segment where path = ?", [name])
 
+    def discard(self, names: Sequence[str]) -> None:
+        """Unlink files whose transaction failed. When the database broke in the commit nobody knows
+        whether it counts: the files stay, and the next start removes them if it does not."""
+        if not self.broken:
+            self.bury(names)
+
     def bury(self, names: Sequence[str]) -> None:
         """Unlink these once everyone who reads now has finished."""
         with self._door:
@@ -202,5 +245,5 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
-def _line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     return str(error).splitlines()[0]

@@ -21,6 +21,7 @@ from baotu.kernel.jobs import Jobs, run_inline
 from baotu.kernel.schedule import Schedule
 from baotu.kernel.streams import Streams
 from baotu.records.sqlite import SqliteStore, SqliteWire
+from baotu.records.wire import PlainWire
 from baotu.sdk import App, Asset, AssetType, Caller, Fact, Samples, Tag, derived
 from baotu.sdk.app import seconds
 from baotu.sdk.door import Change, Policy, Verb
@@ -223,7 +224,7 @@ def accident(wire: Wire) -> None:
 class BreakableStore(SqliteStore):
     """In memory, and it can be made to fail once."""
 
-    wire = BreakableWire
+    wire: type[PlainWire] = BreakableWire
 
     def arm(self, on: bool) -> None:
         if isinstance(self._writer, BreakableWire):

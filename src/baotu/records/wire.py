@@ -34,6 +34,18 @@ class PlainWire(ABC):
     def records(self, organisation: str) -> Records:
         return Records(self, organisation)
 
+    def usable(self) -> bool:
+        """False when the connection is lost and another one must be opened."""
+        return True
+
+    def ended(self) -> None:
+        """End the transaction, if it still stands."""
+        if self.usable() and self.in_transaction():
+            self.raw.execute("ROLLBACK")
+
+    def in_transaction(self) -> bool:
+        return bool(self.raw.in_transaction)
+
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return int(self.execute(self.sql(sql), values).rowcount)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     ForeignKey,
+    Integer,
     TextClause,
     TypeDecorator,
     func,
@@ -41,6 +42,7 @@ from sqlalchemy.sql import Select, visitors
 from .errors import Conflict, Denied
 
 CENT = Decimal("0.01")
+NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER
 CORE = "only statements on Table classes: text() and Core see every organisation"
 
 
@@ -76,12 +78,14 @@ class Utc(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        return value and value.replace(tzinfo=UTC)
+        if value is None or value.tzinfo is None:
+            return value and value.replace(tzinfo=UTC)  # SQLite keeps no zone
+        return value.astimezone(UTC)
 
 
 def refers(table: type[Table], **column: Any) -> Any:
     """A column that holds the id of a row of the same organisation in another table."""
-    return mapped_column(ForeignKey(table.id), index=True, info={"refers": table}, **column)
+    return mapped_column(NUMBER, ForeignKey(table.id), index=True, info={"refers": table}, **column)
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(mapped_column, refers))
@@ -90,7 +94,7 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
 
     type_annotation_map: ClassVar = {Decimal: Cents, datetime: Utc}
 
-    id: Mapped[int] = mapped_column(primary_key=True, init=False)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, init=False)
     organisation: Mapped[str] = mapped_column(index=True, init=False, repr=False)
 
     @declared_attr.directive

@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class FakeDesk:
             ConfigError(
                 f"unknown table {key!r}",
                 f"baotu.toml:{next(n for n, line in enumerate(lines, 1) if key in line)}: {key}",
-                f"the nearest is {min(known, key=lambda k: abs(len(k) - len(key)))!r}",
+                f"the nearest is {get_close_matches(key, known, 1, 0)[0]!r}",
             )
             for key in told.keys() - known
         ]

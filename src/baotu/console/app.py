@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from . import live, pages, problem
 from .api import house, plant, samples, verbs
@@ -44,10 +44,11 @@ def build_api(rooms: Rooms) -> FastAPI:
         description=ABOUT,
         docs_url=None,  # its page would load scripts from the internet
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
     )
     finder = Finder(rooms.plant)
     channel = live.LiveChannel(rooms, finder)
-    metrics = Metrics(rooms, channel)
+    figures = Metrics(rooms, channel)
     api = APIRouter(prefix="/api")
     house.routes(api, rooms)
     plant.routes(api, rooms, finder)
@@ -56,17 +57,17 @@ def build_api(rooms: Rooms) -> FastAPI:
     verbs.routes(api, rooms)
     app.include_router(api)
 
-    @app.get("/metrics", tags=["platform"], response_class=Response)
-    def prometheus() -> Response:
+    @app.get("/metrics", tags=["platform"], response_class=PlainTextResponse)
+    def metrics() -> Response:
         """Figures in the Prometheus text form."""
-        return metrics.answer()
+        return figures.answer()
 
     @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
     def nothing(rest: str) -> None:
         raise problem.NotFound("path", f"there is no /api/{rest}; see /openapi.json")
 
     problem.install(app)
-    app.add_middleware(Gate, rooms=rooms, metrics=metrics)
+    app.add_middleware(Gate, rooms=rooms, metrics=figures)
     _describe_problems(app)
     return app
 

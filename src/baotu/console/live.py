@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+import anyio
 import numpy as np
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -178,24 +179,25 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder, channel: LiveChannel) -
         form: TimeForm = "ms" if socket.query_params.get("time") == "ms" else "iso"
         await socket.accept()
         client = channel.join(caller.organisation)
-        talk = [asyncio.create_task(_listen(socket, rooms, channel, client))]
-        talk.append(asyncio.create_task(_tell(socket, finder, client, form)))
         try:
             await _subscribe(socket, rooms, channel, client, socket.query_params.getlist("tag"))
-            await asyncio.wait(talk, return_when=asyncio.FIRST_COMPLETED)
+            async with anyio.create_task_group() as both:
+                both.start_soon(_tell, socket, finder, client, form, both.cancel_scope)
+                await _listen(socket, rooms, channel, client)
+                both.cancel_scope.cancel()
         except WebSocketDisconnect:
             pass
         finally:
             channel.leave(client)
-            for task in talk:
-                task.cancel()
-            await asyncio.gather(*talk, return_exceptions=True)
 
 
 async def _listen(socket: WebSocket, rooms: Rooms, channel: LiveChannel, client: Wanted) -> None:
+    """Until the client goes."""
     while True:
         try:
             asked = orjson.loads(await socket.receive_text())
+        except WebSocketDisconnect:
+            return
         except orjson.JSONDecodeError as error:
             await _complain(socket, f'not JSON: {error}; send {{"subscribe": [names]}}')
             continue
@@ -240,15 +242,21 @@ async def _complain(socket: WebSocket, detail: str) -> None:
     await socket.send_text(orjson.dumps({"problem": {"status": 422, "detail": detail}}).decode())
 
 
-async def _tell(socket: WebSocket, finder: Finder, client: Wanted, form: TimeForm) -> None:
+async def _tell(
+    socket: WebSocket, finder: Finder, client: Wanted, form: TimeForm, both: anyio.CancelScope
+) -> None:
     """The first change goes at once; those of the next fifth of a second go together."""
     while True:
         await client.event.wait()
         client.event.clear()
         parts = client.unsent()
-        if client.changed:
-            tables, client.changed = sorted(client.changed), set()
-            await socket.send_text(orjson.dumps({"changed": tables}).decode())
-        if any(len(part) for part in parts):
-            await socket.send_text(as_json(parts, finder.names, form).decode())
-            await asyncio.sleep(PERIOD_S)
+        try:
+            if client.changed:
+                tables, client.changed = sorted(client.changed), set()
+                await socket.send_text(orjson.dumps({"changed": tables}).decode())
+            if any(len(part) for part in parts):
+                await socket.send_text(as_json(parts, finder.names, form).decode())
+        except WebSocketDisconnect:
+            both.cancel()
+            return
+        await asyncio.sleep(PERIOD_S)

@@ -123,12 +123,12 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
 
 def _configuration(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/config", response_model=models.ConfigText, tags=["configuration"])
-    def read() -> Response:
+    def read_config() -> Response:
         """The configuration file as it is."""
         return json({"path": str(rooms.desk.path()), "text": rooms.desk.text()})
 
     @api.post("/config", response_model=models.ConfigVerdict, tags=["configuration"])
-    def check(proposal: models.ConfigProposal) -> Response:
+    def check_config(proposal: models.ConfigProposal) -> Response:
         """A dry run: everything wrong with this text, and what it would change. No effect."""
         return json(verdict(rooms, proposal.text))
 
@@ -136,7 +136,7 @@ def _configuration(api: APIRouter, rooms: Rooms) -> None:
         "/config", response_model=models.ConfigVerdict, tags=["configuration"],
         responses=documented(403, 422),
     )  # fmt: skip
-    def replace(request: Request, wanted: models.ConfigReplacement) -> Response:
+    def replace_config(request: Request, wanted: models.ConfigReplacement) -> Response:
         """Check, write and apply; the old file is kept beside it, the reason is audited."""
         caller = rooms.identify(request)
         return json({
@@ -172,7 +172,7 @@ def _faults(api: APIRouter, rooms: Rooms) -> None:
         "/faults", response_model=models.FaultRows, responses=documented(404, 422),
         tags=["demo plant"],
     )  # fmt: skip
-    def switch(request: Request, wanted: models.FaultSwitch) -> Response:
+    def switch_fault(request: Request, wanted: models.FaultSwitch) -> Response:
         """Switch a fault of the demo plant on or off."""
         rooms.identify(request)
         plant = _plant(rooms)

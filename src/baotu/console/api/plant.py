@@ -69,7 +69,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         })  # fmt: skip
 
     @api.get("/overview", response_model=Overview, tags=["plant"])
-    def site(request: Request) -> Response:
+    def read_overview(request: Request) -> Response:
         """Everything the first page shows: areas, alarms, key values, links, the last shift."""
         return json(overview(rooms, finder, rooms.identify(request)))
 

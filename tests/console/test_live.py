@@ -1,0 +1,136 @@
+"""Live values by WebSocket: at once, newest wins, bounded, never older than known."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+from baotu.console.finder import Finder
+from baotu.console.live import INBOX, LiveChannel, Wanted
+from baotu.sdk import Samples
+from baotu.sdk.door import Change
+from tests.console.conftest import NOW, Web
+
+TAG = "jinan/foundry/line-1/furnace-1/temperature"
+LATER = NOW + 10**9
+
+
+def test_what_is_there_comes_at_once_and_then_every_change(web: Web):
+    with web.websocket_connect(f"/api/live?tag={TAG}") as socket:
+        first = socket.receive_json()
+        assert first["tag"] == [TAG] and isinstance(first["value"][0], float)
+        web.rooms.live.publish(Samples.of(0, [LATER], [77.0]))
+        told = socket.receive_json()
+        assert (told["value"], told["time"]) == ([77.0], ["2026-05-28T20:26:41.500000Z"])
+
+
+def test_a_burst_is_one_message_with_the_newest(web: Web):
+    with web.websocket_connect(f"/api/live?tag={TAG}&time=ms") as socket:
+        socket.receive_json()
+        began = time.perf_counter()
+        for n in range(100):
+            web.rooms.live.publish(Samples.of(0, [LATER + n], [float(n)]))
+        told = socket.receive_json()
+        while told["value"] != [99.0]:
+            told = socket.receive_json()
+        assert time.perf_counter() - began < 0.45
+
+
+def test_subscriptions_change_and_unknown_tags_are_named(web: Web):
+    with web.websocket_connect("/api/live") as socket:
+        socket.send_json({"subscribe": [TAG, "moon"]})
+        told = [socket.receive_json(), socket.receive_json()]
+        unknown = next(t for t in told if "unknown" in t)["unknown"]
+        assert unknown[0]["tag"] == "moon" and "there is no" in unknown[0]["detail"]
+        socket.send_json({"unsubscribe": [TAG], "subscribe": ["1"]})
+        assert socket.receive_json()["tag"] == ["jinan/foundry/line-1/furnace-1/power"]
+        web.rooms.live.publish(Samples.of([0, 1], [LATER, LATER], [1.0, 2.0]))
+        assert socket.receive_json()["value"] == [2.0]
+
+
+@pytest.mark.parametrize("nonsense", ["no json", "[]", '{"x": 1}', '{"subscribe": "all"}'])
+def test_nonsense_is_answered_and_the_channel_lives(web: Web, nonsense):
+    with web.websocket_connect("/api/live") as socket:
+        socket.send_text(nonsense)
+        assert socket.receive_json()["problem"]["status"] == 422
+        socket.send_json({"subscribe": [TAG]})
+        assert socket.receive_json()["tag"] == [TAG]
+
+
+def test_a_command_tells_pages_to_look_again(web: Web):
+    with web.websocket_connect("/api/live") as socket:
+        socket.send_json({"subscribe": [TAG]})
+        socket.receive_json()
+        for tell in web.rooms.door.tellers:
+            tell(Change(organisation="other", tables=frozenset({"secret"})))
+        web.post("/api/pumping/set_target", json={"pump": "p", "percent": 1})
+        assert socket.receive_json() == {"changed": ["pumping"]}
+
+
+def test_another_site_gets_no_channel(web: Web):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        web.websocket_connect("/api/live", headers={"origin": "https://evil.example"}),
+    ):
+        pass
+
+
+def test_nobody_listens_when_nobody_looks():
+    with Web() as web:
+        with web.websocket_connect("/api/live"):
+            pass
+        web.get("/api/health")
+        assert web.rooms.live.tellers == [] and web.rooms.door.tellers == []
+
+
+def wanted(*ids: int) -> Wanted:
+    client = Wanted()
+    client.reset(np.array(ids, "i4"))
+    return client
+
+
+def test_an_older_sample_does_not_take_the_place_of_a_newer_one():
+    client = wanted(5)
+    client.take(Samples.of(5, [20, 10], [2.0, 1.0]))
+    client.take(Samples.of(5, [15], [1.5]))
+    numbers, texts = client.unsent()
+    assert numbers.value.tolist() == [2.0] and len(texts) == 0
+    assert sum(map(len, client.unsent())) == 0
+
+
+def test_texts_and_numbers_part():
+    client = wanted(1, 2)
+    client.take(Samples.of(2, [1], ["on"]))
+    client.take(Samples.of(1, [1], [3.0]))
+    numbers, texts = client.unsent()
+    assert (numbers.tag.tolist(), texts.tag.tolist(), texts.value.tolist()) == ([1], [2], ["on"])
+
+
+def test_what_nobody_asked_for_is_passed_over():
+    client = wanted(1)
+    client.take(Samples.of([0, 9, 10**6], [1, 1, 1], [1.0, 1.0, 1.0]))
+    assert sum(map(len, client.unsent())) == 0
+    assert not client.event.is_set()
+
+
+def test_a_loop_that_falls_behind_looks_at_latest_instead_of_growing():
+    async def story() -> list[Samples]:
+        web = Web()
+        channel = LiveChannel(web.rooms, Finder(web.rooms.plant))
+        client = channel.join()
+        channel.subscribe(client, np.array([0], "i4"))
+        client.unsent()
+        for n in range(INBOX + 10):  # the loop has no turn in between
+            web.rooms.live.publish(Samples.of(1, [LATER + n], [0.0]))
+        client._time[:] = 0  # as if the sample of tag 0 had been in a batch that fell out
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        channel.leave(client)
+        return client.unsent()
+
+    numbers, _ = asyncio.run(story())
+    assert numbers.tag.tolist() == [0]

@@ -116,6 +116,15 @@ def test_a_node_of_a_configured_tag_is_asked_soon_after_the_start() -> None:
     assert len(scene.play(after=1.1)) == 1
 
 
+def test_a_node_that_does_not_answer_is_marked_not_connected() -> None:
+    scene = Scene(births_s=10.0)
+    scene.host.start(scene.now)
+    scene.play(after=9.9)
+    assert not scene.line.marks
+    scene.play(after=0.2)
+    assert [scene.marked(i) for i in range(4)] == [[Quality.BAD_NOT_CONNECTED]] * 4
+
+
 def test_a_gap_makes_values_uncertain_until_the_node_is_born_again() -> None:
     scene = Scene()
     commands = scene.play(node_birth(), device_birth(), data(2, 1.0), data(4, 2.0), data(5, 3.0))

@@ -13,7 +13,7 @@ import pytest
 
 from baotu.drivers.sparkplug.driver import Client, HostSettings
 from baotu.drivers.sparkplug.publisher import NodeSettings, Server
-from baotu.sdk import Samples, Tag, Unreachable
+from baotu.sdk import Refused, Samples, Tag, Unreachable
 from baotu.sdk.testing.sessions import PlayedFeed, RecordingLine, running
 
 from .brokers import embedded, free_port, mosquitto
@@ -69,9 +69,7 @@ def test_an_independent_host_reads_births_data_and_death(tmp_path: Path, protoco
         ):
             await peer.heard("ready")
             ours = feed()
-            settings = NodeSettings(
-                port=broker.port, data_ms=20, protocol=protocol, commands="accept"
-            )
+            settings = NodeSettings(port=broker.port, data_ms=20, protocol=protocol, writes="on")
             async with serving(Server(settings), ours):
                 await soon(lambda: bool(messages(peer, "DBIRTH")), "birth")
                 metrics = {m["name"]: m for m in messages(peer, "DBIRTH")[0]["metrics"]}
@@ -125,7 +123,7 @@ def test_host_and_node_work_on_the_embedded_broker() -> None:
     async def scene() -> None:
         async with embedded() as port:
             ours, line = feed(), RecordingLine(discovers=True)
-            server = Server(NodeSettings(port=port, data_ms=20, commands="accept"))
+            server = Server(NodeSettings(port=port, data_ms=20, writes="on"))
             host = Client(HostSettings(port=port, host_id="scada", write_s=0.5))
             async with running(host, [], line):
                 await line.until(lambda: line.ups == 1, 5, "up")
@@ -145,6 +143,40 @@ def test_host_and_node_work_on_the_embedded_broker() -> None:
                     assert [f.name for f in under] == ["mode", "warm"]
                 await line.until(lambda: bool(line.marks), 5, "death")
                 assert warm.id in line.marks[-1].tags
+
+    asyncio.run(scene())
+
+
+def test_a_new_tag_gives_birth_again() -> None:
+    async def scene() -> None:
+        async with embedded() as port:
+            ours, line = feed(), RecordingLine(discovers=True)
+            server = Server(NodeSettings(port=port, data_ms=20))
+            async with running(Client(HostSettings(port=port)), [], line):
+                await line.until(lambda: line.ups == 1, 5, "up")
+                async with serving(server, ours):
+                    await line.until(lambda: len(line.declared) == 2, 5, "birth")
+                    ours._tags = [*TAGS, Tag(id=9, asset="site/pump", property="load")]
+                    ours.push(Samples.of(9, [T], [70.0]))
+                    address = "baotu/edge/site.pump/load"
+                    await line.until(lambda: address in line.declared, 5, "second birth")
+
+    asyncio.run(scene())
+
+
+def test_commands_change_nothing_until_writes_are_switched_on() -> None:
+    async def scene() -> None:
+        async with embedded() as port:
+            ours, line = feed(), RecordingLine(discovers=True)
+            host = Client(HostSettings(port=port, write_s=0.3))
+            async with running(host, [], line):
+                await line.until(lambda: line.ups == 1, 5, "up")
+                async with serving(Server(NodeSettings(port=port, data_ms=20)), ours):
+                    address = "baotu/edge/site.press/warm"
+                    await line.until(lambda: address in line.declared, 5, "birth")
+                    with pytest.raises(Refused, match="not confirmed"):
+                        await host.write(line.declared[address], 50.0)
+            assert ours.writes == []
 
     asyncio.run(scene())
 

@@ -66,6 +66,7 @@ class Host:
         births are not retained, so a host that comes later has missed them."""
         for node in self.nodes.values():
             self._want_birth(node, now + 0.2)
+            node.devices_until = now + self.rules.births_s
 
     def receive(self, messages: Sequence[Message], now: float) -> None:
         """Take messages in their order, then give what they hold to the line as one."""
@@ -93,7 +94,7 @@ class Host:
                 self._lose_order(node, now)
             if node.devices_until and now >= node.devices_until:
                 node.devices_until = 0.0
-                for unit in node.devices():
+                for unit in node.units.values():
                     if not unit.online:
                         self._mark(unit)
             if node.ask_at is not None and now >= node.ask_at and self.rules.rebirth == "ask":

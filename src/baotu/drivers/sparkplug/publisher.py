@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic, time_ns
 
@@ -18,6 +18,7 @@ from baotu.sdk import (
     Refused,
     Samples,
     ServingDriver,
+    Tag,
     Unreachable,
     setting,
 )
@@ -54,9 +55,9 @@ class NodeSettings(Broker):
     unchanged: str = setting(
         "drop", title="值未变时是否发送 Equal values are dropped or sent", choices=("drop", "send")
     )
-    commands: str = setting(
-        "refuse", title="是否接受写命令 Write commands are refused or passed on to the platform",
-        choices=("refuse", "accept"),
+    writes: str = setting(
+        "off", title="是否接受写命令 Whether commands to writable tags are passed to the platform",
+        choices=("off", "on"),
     )  # fmt: skip
     most_metrics: int = setting(
         5000, title="单个报文的指标上限 Most metrics of one data message", low=1, high=100_000
@@ -84,12 +85,13 @@ class Server(ServingDriver):
             group=settings.group, node=settings.node, devices=settings.devices,
             types=settings.types, unchanged=settings.unchanged, most=settings.most_metrics,
         )  # fmt: skip
-        node = EdgeNode(shape, feed.tags(), self._bdseq)
+        tags = feed.tags()
+        node = EdgeNode(shape, tags, self._bdseq)
         intake = Intake(settings)
         topic, payload = node.death(_now_ms())
         will = aiomqtt.Will(topic, payload, qos=1, retain=False)
         async with connected(settings, intake, will) as client:
-            session = _Session(settings, node, feed, client, intake)
+            session = _Session(settings, node, feed, tags, client, intake)
             try:
                 await session.run(ready)
             finally:
@@ -100,10 +102,10 @@ class _Session:
     """What lives as long as one connection."""
 
     def __init__(
-        self, settings: NodeSettings, node: EdgeNode, feed: Feed, client: aiomqtt.Client,
-        intake: Intake,
+        self, settings: NodeSettings, node: EdgeNode, feed: Feed, tags: Sequence[Tag],
+        client: aiomqtt.Client, intake: Intake,
     ) -> None:  # fmt: skip
-        self.settings, self.node, self.feed = settings, node, feed
+        self.settings, self.node, self.feed, self._tags = settings, node, feed, tags
         self.client, self.intake = client, intake
         self._buffer: list[Samples] = []
         self._buffered = 0
@@ -128,8 +130,7 @@ class _Session:
             await self._listen()
             if monotonic() - looked >= TAGS_S:
                 looked = monotonic()
-                if len(self.feed.tags()) != len(self.node.tags):
-                    self.node.rebirth_wanted = True
+                self.node.rebirth_wanted |= self._tags_changed()
             if self.node.rebirth_wanted:
                 await self._give_birth()
             await self._send_data()
@@ -146,7 +147,7 @@ class _Session:
                 wishes = self.node.command(topic, payload)
             except Malformed:
                 continue  # somebody's broken command; the broker's log knows who
-            for wish in wishes if self.settings.commands == "accept" else ():
+            for wish in wishes if self.settings.writes == "on" else ():
                 if len(self._writes) < MOST_WRITES:
                     task = asyncio.create_task(self._write(wish))
                     self._writes.add(task)
@@ -165,12 +166,16 @@ class _Session:
             )
 
     async def _give_birth(self) -> None:
-        tags = self.feed.tags()
-        if len(tags) != len(self.node.tags):
-            self.node.set_tags(tags)
+        if self._tags_changed():
+            self._tags = self.feed.tags()
+            self.node.set_tags(self._tags)
         for topic, payload in self.node.births(self.feed.latest(), _now_ms()):
             await self.client.publish(topic, payload)
         self._born = True
+
+    def _tags_changed(self) -> bool:
+        tags = self.feed.tags()
+        return tags is not self._tags and list(tags) != list(self._tags)
 
     async def _send_data(self) -> None:
         parts, self._buffer, self._buffered = self._buffer, [], 0

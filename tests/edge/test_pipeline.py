@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from baotu.edge.pipeline import Pipeline
@@ -154,7 +154,12 @@ ROW = st.tuples(
 )
 
 
+# what is overtaken belongs to the step of the event that overtakes it
+OVERTAKEN = [(0, 0, 0.0, 0), (1, 0, 0.0, 0), (0, 1, 0.0, 0), (2, 0, 0.0, 0), (0, 2, 0.0, 0)]
+
+
 @settings(max_examples=150, deadline=None)
+@example(OVERTAKEN, [3])
 @given(st.lists(ROW, min_size=1, max_size=120), st.lists(st.integers(1, 119), max_size=8))
 def test_how_the_stream_is_cut_changes_nothing(stream, cuts):
     columns = [np.array(column) for column in zip(*stream, strict=True)]

@@ -79,8 +79,7 @@ class Columns:
         rows = [(tag, Scaling.of(tag)) for tag in tags]
         if rows:
             self._grow(max(tag.id for tag, _ in rows) + 1)
-        for tag, scaling in rows:
-            self._set(tag, scaling)
+            self._set([tag for tag, _ in rows], [scaling for _, scaling in rows])
 
     def drop(self, ids: Iterable[int]) -> None:
         """Samples of these are not taken any more; what was seen last stays readable."""
@@ -114,24 +113,27 @@ class Columns:
         else:
             self.value[tag] = fresh.value
 
-    def _set(self, tag: Tag, scaling: Scaling) -> None:
-        id = tag.id
-        before = self.tags.get(id)
-        if before is not None and before.kind != tag.kind:
-            self.quality[id] = NEVER
-        self.tags[id] = tag
-        self.kind[id] = KINDS[tag.kind]
-        self.numerator[id] = scaling.numerator
-        self.addend[id] = scaling.addend
-        self.denominator[id] = scaling.denominator
-        self.low[id] = -np.inf if tag.clamp_low is None else tag.clamp_low
-        self.high[id] = np.inf if tag.clamp_high is None else tag.clamp_high
+    def _set(self, tags: list[Tag], scalings: list[Scaling]) -> None:
+        ids = np.array([tag.id for tag in tags])
+        kind = np.array([KINDS[tag.kind] for tag in tags], "u1")
+        other = ids[(self.kind[ids] != kind) & (self.kind[ids] != NONE)]
+        self.quality[other] = NEVER  # of another kind now: what was seen means nothing
+        self.kind[ids] = kind
+        self.numerator[ids] = [scaling.numerator for scaling in scalings]
+        self.addend[ids] = [scaling.addend for scaling in scalings]
+        self.denominator[ids] = [scaling.denominator for scaling in scalings]
+        self.low[ids] = [-np.inf if tag.clamp_low is None else tag.clamp_low for tag in tags]
+        self.high[ids] = [np.inf if tag.clamp_high is None else tag.clamp_high for tag in tags]
         # a change of exactly one deadband is worth reporting, whatever the last bit says
-        self.band[id] = tag.deadband * (1 - 1e-9)
-        self.silence[id] = round(tag.max_silence_s * SECOND) or FOREVER
-        self.any_scaled |= not scaling.trivial
-        self.any_clamped |= tag.clamp_low is not None or tag.clamp_high is not None
-        self.any_boolean |= tag.kind == "boolean"
+        self.band[ids] = [tag.deadband * (1 - 1e-9) for tag in tags]
+        self.silence[ids] = [round(tag.max_silence_s * SECOND) or FOREVER for tag in tags]
+        self.tags.update(zip(ids.tolist(), tags, strict=True))
+        self.any_boolean |= bool((kind == BOOLEAN).any())
+        self.any_clamped |= bool((np.isfinite(self.low[ids]) | np.isfinite(self.high[ids])).any())
+        self.any_scaled |= not all(
+            (column[ids] == plain).all()
+            for column, plain in ((self.numerator, 1), (self.addend, 0), (self.denominator, 1))
+        )
 
     def _grow(self, size: int) -> None:
         if size > len(self.kind):

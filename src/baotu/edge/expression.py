@@ -23,7 +23,7 @@ from baotu.sdk.app import seconds
 from baotu.sdk.samples import SECOND
 
 Column = np.ndarray
-Compute = Callable[[Sequence[Column]], Column]
+Compute = Callable[[Sequence[Column] | Column], Column]
 LONGEST, MOST_NODES = 2_000, 400
 
 _BINARY = MappingProxyType({

@@ -32,6 +32,8 @@ class Formula:
         self._pending: float | None = None  # since when a result is held back, monotonic s
 
     def take(self, inputs: Sequence[Events], now: float) -> Events:
+        if (at_once := self._scan(inputs)) is not None:
+            return at_once
         merged = self._merged(inputs)
         if merged is None:
             return Events.of(())
@@ -46,10 +48,24 @@ class Formula:
         self._keep(value, time, quality, int(moment[-1]))
         waiting = self._pending if len(first) == 0 and not later.any() else None
         self._pending = None if chosen[-1] or not ready[-1] else (waiting or now)
-        rest = self._results(
-            events.step[chosen], moment[chosen], value[:, chosen], quality[:, chosen]
-        )
+        # what was overtaken is known only when the later event comes: it is of that event's step
+        step = np.where(whole, events.step, np.r_[events.step[1:], events.step[-1]])
+        rest = self._results(step[chosen], moment[chosen], value[:, chosen], quality[:, chosen])
         return Events.concat([first, rest])
+
+    def _scan(self, inputs: Sequence[Events]) -> Events | None:
+        """The common case, four times as fast: one new sample of every input, all of one time."""
+        moment = int(inputs[0].time[0]) if len(inputs[0]) else TIMELESS
+        if moment <= self._moment or self._pending is not None:
+            return None
+        if any(len(events) != 1 or events.time[0] != moment for events in inputs):
+            return None
+        step = max([int(events.step[0]) for events in inputs])
+        self._value = np.array([events.value[0] for events in inputs])
+        self._quality = np.array([events.quality[0] for events in inputs])
+        self._time[:] = moment
+        self._moment = moment
+        return self._held_back(step)
 
     def settle(self, now: float, wall: int) -> Events:
         if self._pending is None or now - self._pending < PATIENCE_S:
@@ -117,13 +133,13 @@ class Formula:
         if not len(step):
             return Events.of(())
         worst = quality.max(axis=0)
+        found = np.empty(len(step))
         with np.errstate(all="ignore"):
-            found = np.asarray(self._compute(list(value)), "f8")
-        found = np.array(np.broadcast_to(found, step.shape))
-        bad = worst >= Quality.BAD
-        found[bad] = np.nan
-        senseless = ~bad & ~np.isfinite(found)  # a division by zero, a root of less than nothing
-        found[senseless] = np.nan
-        return Events(
-            step, time, found, np.where(senseless, np.uint8(Quality.BAD_OUT_OF_RANGE), worst)
-        )
+            found[:] = self._compute(value)  # its rows are the columns
+        if (bad := worst >= Quality.BAD).any():
+            found[bad] = np.nan
+        if not np.isfinite(found).all():  # a division by zero, a root of less than nothing
+            senseless = ~bad & ~np.isfinite(found)
+            found[senseless] = np.nan
+            worst = np.where(senseless, np.uint8(Quality.BAD_OUT_OF_RANGE), worst)
+        return Events(step, time, found, worst)

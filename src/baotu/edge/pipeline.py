@@ -41,8 +41,7 @@ class Pipeline:
             derivation = Derivation(derived_of(after), by_name.get, by_name)
         self.columns.put(put)
         self.columns.drop(drop)
-        for tag in put:
-            self._reporter.forget(tag.id)
+        self._reporter.forget(np.array([tag.id for tag in put], "i8"))
         self._by_name, self._derivation = by_name, derivation
 
     def named(self, name: str) -> Tag | None:

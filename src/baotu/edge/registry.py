@@ -1,6 +1,6 @@
 """Tag numbers of this node: an append-only file, name → number, never given to another name.
 
-One line a tag: `number crc32 name`. A number is handed out only after its line is on the disk, so
+One line a tag: `crc32 number name`. A number is handed out only after its line is on the disk, so
 that samples of a number always mean the same tag. It never forgets a name, even a removed one.
 """
 
@@ -94,15 +94,14 @@ class TagRegistry:
             self.close()
             raise ConfigError("this is not a tag registry", str(self.path), "name another folder")
         self._end = len(HEAD)
-        position, bad = len(HEAD), 0
+        position, bad, whole = len(HEAD), 0, len(data)
         ids = self._ids
         for line in data[len(HEAD) :].split(b"\n"):
             position += len(line) + 1
-            number, _, rest = line.partition(b" ")
-            check, _, name = rest.partition(b" ")
-            if position > len(data) or check != b"%08x" % crc32(name, crc32(number)):
+            if position > whole or line[:8] != b"%08x" % crc32(line[9:]):
                 bad += 1
                 continue
+            number, _, name = line[9:].partition(b" ")
             ids.setdefault(name.decode(), int(number))
             self._end = position
             self.damaged, bad = self.damaged + bad, 0
@@ -122,8 +121,8 @@ class TagRegistry:
 
 
 def _line(number: int, name: str) -> bytes:
-    left, right = b"%d" % number, name.encode()
-    return b"%s %08x %s\n" % (left, crc32(right, crc32(left)), right)
+    body = b"%d %s" % (number, name.encode())
+    return b"%08x %s\n" % (crc32(body), body)
 
 
 def _read_all(file: int) -> bytes:

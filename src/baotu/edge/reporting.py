@@ -67,10 +67,10 @@ class Reporter:
         due = (quality >= Quality.BAD) & (quality != NEVER) & (silence[:size] != FOREVER)
         return np.flatnonzero(due & (now - self._time[:size] >= silence[:size])).astype("i4")
 
-    def forget(self, tag: int) -> None:
-        """The next sample of this tag is its first again."""
+    def forget(self, tags: np.ndarray) -> None:
+        """The next sample of these tags is their first again."""
         self._grow()
-        self._quality[tag] = NEVER
+        self._quality[tags] = NEVER
 
     def rewind(self, now: int) -> None:
         """The clock was set back to `now`: silence is counted from there."""

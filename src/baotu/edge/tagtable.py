@@ -34,7 +34,7 @@ class TagTable:
             raise ConfigError(f"two tags are called {twice!r}", hint="rename one of them")
         ids = self._registry.ids(names)
         return [
-            tag if tag.id == id else replace(tag, id=id) for tag, id in zip(tags, ids, strict=True)
+            tag if tag.id == id else _with_id(tag, id) for tag, id in zip(tags, ids, strict=True)
         ]
 
     def close(self) -> None:
@@ -66,6 +66,15 @@ class TagTable:
         new = self.numbered(fresh.values())
         mine.update((tag.address, tag) for tag in new)
         return [known.get(t.address) or mine.get(t.address) or _unwanted(t) for t in found], new
+
+
+def _with_id(tag: Tag, id: int) -> Tag:
+    """`dataclasses.replace(tag, id=id)`, several times as fast: there may be 100,000 of them."""
+    copy = object.__new__(Tag)
+    for name in Tag.__slots__:
+        object.__setattr__(copy, name, getattr(tag, name))
+    object.__setattr__(copy, "id", id)
+    return copy
 
 
 def _tag_of(thing: Found, spec: DeviceSpec, taken: Container[str], also: Container[str]) -> Tag:

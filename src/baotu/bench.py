@@ -242,10 +242,14 @@ class Bench:
         board: Board | None = None,
         actuators: Actuators | None = None,
         grants: Mapping[str, frozenset[str]] | None = None,
+        after: Bench | None = None,
     ) -> None:
+        """after: the platform fell and starts again, with the records, plant and past of that."""
         self.apps = apps
-        self.clock, self.plant, self.past = BenchClock(now), BenchPlant("spring"), BenchHistory()
-        self.store = BreakableStore()
+        self.clock = after.clock if after else BenchClock(now)
+        self.plant = after.plant if after else BenchPlant("spring")
+        self.past = after.past if after else BenchHistory()
+        self.store = after.store if after else BreakableStore()
         reach = Reach(
             emit=self.past.add,
             history=self.past,
@@ -263,6 +267,8 @@ class Bench:
         self.caller = Caller("li", "spring", everything)
         self.facts: list[Fact] = []
         self.chain.watch(self._hear)
+        if after:
+            self.streams.resume()
 
     def _hear(self, change: Change) -> None:
         self.facts.extend(change.facts)

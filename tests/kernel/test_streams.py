@@ -174,13 +174,7 @@ def again(bench: Bench, *after: float) -> Bench:
     if after:
         bench.past.add(samples(7, after, start=MORNING + 60 * SECOND))
     bench.clock.time += 120 * SECOND
-    other = Bench(Hot())
-    other.store, other.plant, other.past = bench.store, bench.plant, bench.past
-    other.clock.time = bench.clock.time
-    other.chain.store = bench.store
-    other.streams = Streams(other.chain, bench.plant, bench.past, bench.past)
-    other.streams.resume()
-    return other
+    return Bench(Hot(), after=bench)
 
 
 def test_an_alarm_that_ended_while_the_platform_was_away_returns():

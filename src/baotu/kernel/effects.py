@@ -1,42 +1,36 @@
-"""handler → fact → policy → effect → audit, once, for every face and every app.
-
-Whoever asks first while nobody leads becomes the leader: it runs all who wait in one transaction,
-each in a savepoint, then hands the lead on. So under load one fsync serves many, and one thread
-at a time does the work instead of many that contend for the interpreter.
-"""
+"""handler → fact → policy → effect → audit, once, for every face and every app."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
 
-from baotu.sdk import App, Call, Caller, Conflict, Denied, Fact, Invalid, Records, Table
+from baotu.sdk import App, Call, Caller, Denied, Fact, Invalid, Records, Table
 from baotu.sdk.clock import Clock
 from baotu.sdk.door import Change, Happening, Look, Policy, Verb
 from baotu.sdk.jobs import JobRun
 
 from .alarms import TABLES as ALARM_TABLES
 from .blame import Blame
-from .facts import Order, Part, Reach, apply
+from .commit import Body, Committer, Deed
+from .facts import Order, Part, Reach
 from .handlers import Handler, all_handlers, path_of
 from .lanes import Lanes
-from .ledger import FIND_RECEIPT, TABLES, Rows
-from .store import Store, Writer
+from .ledger import TABLES, Rows
+from .store import Store
 
 log = structlog.get_logger("baotu.chain")
-GROUP = 64  # commands in one transaction at most
+DAY = 24 * 3600 * 10**9
+RECEIPTS_KEPT, EVENTS_KEPT = 7 * DAY, 30 * DAY
 LANES = 3  # questions under way at once: more only contend (benchmarks/commands.py)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Answer = TypeVar("Answer")
-Body = Callable[[Records], tuple[Any, Sequence[Fact]]]
+__all__ = ["Chain", "Deed", "Permissions"]
 
 
 class Permissions:
@@ -45,38 +39,6 @@ class Permissions:
     def decide(self, caller: Caller, action: str, resource: str) -> None:
         if action and action not in caller.permissions:
             raise Denied(f"{caller.name} may not {resource}: needs {action}")
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Deed:
-    """One change, which stands or falls alone inside its group.
-
-    body: does it and says what it answers and which facts follow. key, asked: for the receipt.
-    audited: leaves a record when it succeeds; what fails leaves one in any case.
-    """
-
-    app: str
-    name: str
-    caller: Caller
-    body: Body
-    permission: str = ""
-    key: str = ""
-    asked: str = ""
-    audited: bool = True
-    streaming: bool = False
-    rows: Rows = field(default_factory=Rows)  # of the kernel's own, kept with what the body does
-
-
-class Place:
-    """Deeds in the queue, and the latch their caller waits at."""
-
-    __slots__ = ("deeds", "done", "latch", "leads", "replies")
-
-    def __init__(self, deeds: Sequence[Deed]) -> None:
-        self.deeds, self.done, self.leads = deeds, False, False
-        self.replies: Sequence[Any] = ()
-        self.latch = threading.Lock()
-        self.latch.acquire()
 
 
 class Chain:
@@ -102,9 +64,7 @@ class Chain:
         store.create([*own, *(table for app in apps for table in app.tables)])
         self.orders: Callable[[Order], None] | None = None  # set by Writes.start
         self._watchers: list[Callable[[Change], None]] = []
-        self._waiting: deque[Place] = deque()
-        self._gate = threading.Lock()
-        self._led = False
+        self.committer = Committer(store, clock, self.blame, self._after)
         self.lanes = Lanes(LANES)
 
     # -- the door -------------------------------------------------------------------------------
@@ -230,142 +190,18 @@ class Chain:
     # -- one transaction for all who wait -------------------------------------------------------
     def submit(self, deed: Deed) -> Any:
         """Do it, durably; what it answers, or the error it raised."""
-        [reply] = self.submit_all([deed])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        return self.committer.submit(deed)
 
     def submit_all(self, deeds: Sequence[Deed]) -> Sequence[Any]:
         """Several in one transaction; for each what it answers, or the error it raised."""
-        place = Place(deeds)
-        with self._gate:
-            self._waiting.append(place)
-            leads, self._led = not self._led, True
-        if not leads:
-            place.latch.acquire()
-        if leads or place.leads:
-            self._lead(place)
-        return place.replies
+        return self.committer.submit_all(deeds)
 
-    def _lead(self, own: Place) -> None:
-        changes: list[Change] = []
-        parts: list[Part] = []
-        while not own.done:
-            group = self._group()
-            deeds = [deed for place in group for deed in place.deeds]
-            replies: Sequence[Any] = [Denied("the platform was interrupted")] * len(deeds)
-            try:
-                replies = self._commit(deeds, changes, parts)
-            finally:
-                answers = iter(replies)
-                for place in group:
-                    place.replies = [next(answers) for _ in place.deeds]
-                    place.done = True
-                    if place is not own:
-                        place.latch.release()
-        with self._gate:
-            if self._waiting:
-                self._waiting[0].leads = True
-                self._waiting[0].latch.release()
-            else:
-                self._led = False
-        self._after(changes, parts)
-
-    def _group(self) -> list[Place]:
-        group: list[Place] = []
-        with self._gate:
-            size = 0
-            while self._waiting and size < GROUP:
-                place = self._waiting.popleft()
-                group.append(place)
-                size += len(place.deeds)
-        return group
-
-    def _commit(self, deeds: Sequence[Deed], changes: list[Change], parts: list[Part]) -> list[Any]:
-        replies: list[Any] = []
-        stood: list[tuple[Deed, Part]] = []
-        receipts: dict[tuple[str, str, str], tuple[str, str]] = {}
-        try:
-            with self.store.writing() as writer:
-                rows = Rows()
-                for deed in deeds:
-                    reply, part = self._one(deed, writer, rows, receipts)
-                    replies.append(reply)
-                    stood.append((deed, part))
-                rows.write(writer)
-        except Exception as error:  # noqa: BLE001 - the commit failed: nobody's change stands
-            if isinstance(error, Conflict) and len(deeds) > 1:  # another node took a key: alone
-                return [self._commit([deed], changes, parts)[0] for deed in deeds]
-            return [error] * len(deeds)
-        for deed, part in stood:
-            parts.append(part)
-            if part.tables or part.facts:
-                organisation = deed.caller.organisation
-                changes.append(Change(organisation, frozenset(part.tables), tuple(part.facts)))
-        return replies
-
-    def _one(
-        self,
-        deed: Deed,
-        writer: Writer,
-        rows: Rows,
-        receipts: dict[tuple[str, str, str], tuple[str, str]],
-    ) -> tuple[Any, Part]:
-        now, part = self.clock.now(), Part()
-        whose, verb = deed.caller.organisation, f"{deed.app}.{deed.name}"
-        outcome, why, reply = "done", "", None
-        writer.mark()
-        try:
-            seen = self._receipt(deed, verb, writer, receipts)
-            if seen is not None:
-                writer.keep()
-                return json.loads(seen), part
-            with writer.records(whose) as records:
-                reply, facts = deed.body(records)
-                records.flush()
-                apply(facts, deed.app, deed.caller, now, writer, part)
-                part.tables |= records.written
-            if deed.key:
-                answer = json.dumps(reply)
-                part.rows.add("receipt", whose, verb, deed.key, deed.asked, answer, now)
-                receipts[whose, verb, deed.key] = deed.asked, answer
-            part.rows.extend(deed.rows)
-            writer.keep()
-        except Exception as error:  # noqa: BLE001 - the plant goes on, the caller is told
-            writer.undo()
-            part, reply, why = Part(), error, str(error)
-            outcome = self._outcome(deed, error)
-        rows.extend(part.rows)
-        if (deed.audited or outcome != "done") and outcome != "invalid":
-            who, need = deed.caller.name, deed.permission
-            rows.add("audit", whose, now, who, verb, need, outcome, why)
-        return reply, part
-
-    def _outcome(self, deed: Deed, error: Exception) -> str:
-        refusals = {Conflict: "conflict", Invalid: "invalid", Denied: "denied"}
-        outcome = next((word for kind, word in refusals.items() if isinstance(error, kind)), "bug")
-        if outcome == "bug" or deed.streaming:  # nobody is there to ask otherwise
-            self.blame.bug(deed.app, error, deed.streaming)
-            return "bug"
-        return outcome
-
-    def _receipt(
-        self,
-        deed: Deed,
-        verb: str,
-        writer: Writer,
-        receipts: Mapping[tuple[str, str, str], tuple[str, str]],
-    ) -> str | None:
-        """The answer that was given to this key before."""
-        if not deed.key:
-            return None
-        at = (deed.caller.organisation, verb, deed.key)
-        found = receipts.get(at) or next(iter(writer.rows(FIND_RECEIPT, at)), None)
-        if found is None:
-            return None
-        if found[0] != deed.asked:
-            raise Conflict("key", f"{deed.key} was used before for other arguments")
-        return str(found[1])
+    def tidy(self) -> None:
+        """Forget receipts and events that nobody asks for any more; once an hour is enough."""
+        now = self.clock.now()
+        with self.store.writing() as writer:
+            writer.run("DELETE FROM ledger_receipt WHERE time < ?", (now - RECEIPTS_KEPT,))
+            writer.run("DELETE FROM ledger_outbox WHERE time < ?", (now - EVENTS_KEPT,))
 
     def _after(self, changes: Sequence[Change], parts: Sequence[Part]) -> None:
         """What follows a commit: samples go to history, writes to their hands, watchers hear.

@@ -23,6 +23,7 @@ SECOND = 1_000_000_000
 Allot = Callable[[str, derived, str], int]
 """(app, what it derives, path of the asset) → the tag of that property; the same every time."""
 AT_ONCE = 32  # windows in one transaction
+HOUR_S = 3600.0
 CONFIRM_S, AGAIN_S = 5.0, 60.0
 READ = "SELECT organisation, app, handler, asset, done FROM ledger_position"
 PENDING = "SELECT id, tag, time, value, quality FROM ledger_computed ORDER BY id LIMIT 5000"
@@ -75,6 +76,7 @@ class Schedule:
         self._done = {tuple(row[:4]): int(row[4]) for row in chain.store.ask(READ)}
         self._version: int | None = None
         self._duties: list[Duty] = []
+        self._tidy = chain.clock.monotonic()  # when the chain is tidied next
         self._began = chain.clock.now()
         self._confirmed = self._began
         # row of a computed sample → when this process sent it, ns; 0: a former process did
@@ -82,6 +84,9 @@ class Schedule:
 
     def tick(self) -> float:
         """Do what is due; in how many seconds there is something to do again."""
+        if self.chain.clock.monotonic() >= self._tidy:
+            self._tidy = self.chain.clock.monotonic() + HOUR_S
+            self.chain.tidy()
         if not self.handlers:
             return 1.0
         until = time.monotonic() + self.budget_s

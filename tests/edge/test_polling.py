@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 
+from baotu.edge.refusals import quality_of
 from baotu.edge.spec import EdgeSettings
-from baotu.sdk import Quality
+from baotu.sdk import Quality, Refused
 from baotu.sdk.testing.clock import JumpingClock
 
 from .fakes import Bench, FakeDevice, S, device, in_loop, tags_of
@@ -257,3 +258,20 @@ async def test_a_device_given_by_name_is_reached(tmp_path, monkeypatch):
     assert "press-3.plant" in asked
     await bench.edge.stop()
     await field.stop()
+
+
+@pytest.mark.parametrize(
+    ("text", "quality"),
+    [
+        (
+            "unit 1, holding:0: illegal data address (exception 2); check",
+            Quality.BAD_ADDRESS_UNKNOWN,
+        ),
+        ("illegal data value (exception 3); see max_registers", Quality.BAD_OUT_OF_RANGE),
+        ("BadNodeIdUnknown (browse again)", Quality.BAD_ADDRESS_UNKNOWN),
+        ("BadUserAccessDenied", Quality.BAD_ACCESS_DENIED),
+        ("unknown exception (exception 77); look the address up", Quality.BAD),
+    ],
+)
+def test_a_refusal_becomes_the_quality_its_words_mean(text, quality):
+    assert quality_of(Refused(text)) == quality

@@ -80,11 +80,16 @@ class Exchange:
         payloads = []
         while room > 0 and self._waiting:
             _, _, request, owner = heapq.heappop(self._waiting)
-            if owner.wanted():
-                number = self._next_number()
+            if not owner.wanted():
+                continue
+            number = self._next_number()
+            try:
                 payloads.append(self._driver.numbered(request, number))
-                self._under_way[number] = Asked(request, owner, now)
-                room -= 1
+            except Refused as refusal:  # it depends on an answer that never came
+                owner.refused(request, refusal)
+                continue
+            self._under_way[number] = Asked(request, owner, now)
+            room -= 1
         if payloads:
             self._tally.requests += len(payloads)
             self._wire.send(payloads[0] if len(payloads) == 1 else b"".join(payloads))

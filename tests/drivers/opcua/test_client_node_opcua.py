@@ -114,6 +114,7 @@ def test_browse_tells_one_level_with_kinds_and_what_may_be_written(tmp_path, the
             assert line1.has_children
             assert (under["Running"].kind, under["Name"].kind) == ("boolean", "text")
             assert under["Curve"].kind == "text"
+            assert (under["Level"].unit, under["Speed"].unit) == ("Cel", "")
             assert (under["Speed"].writable, under["Fixed"].writable) == (True, False)
 
     play(story())

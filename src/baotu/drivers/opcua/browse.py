@@ -15,6 +15,7 @@ from baotu.sdk import Found, Refused
 
 from .address import parse
 from .answers import PageEnd, Reference, decode_values, references
+from .engineering import ANALOG, units_of
 from .link import Link
 from .status import refused
 from .values import kind_of
@@ -25,6 +26,7 @@ SLICE = 500  # references or nodes handled before the loop gets its turn
 OBJECT, VARIABLE, VIEW = 1, 2, 128
 HAS_PROPERTY, HAS_SUBTYPE = "i=46", "i=45"
 _FACTS = (ua.AttributeIds.DataType, ua.AttributeIds.UserAccessLevel, ua.AttributeIds.ValueRank)
+_UNKNOWN = (None,) * len(_FACTS)
 CURRENT_WRITE = 2  # bit of AccessLevel (OPC 10000-3, 8.57)
 # Variable types whose instances have properties only: not worth a request each
 _LEAVES = frozenset(("i=63", "i=68", "i=2365", "i=2368", "i=2373", "i=2376", "i=2377", "i=17497"))
@@ -101,12 +103,17 @@ async def described(link: Link, met: Sequence[tuple[Reference, tuple[str, ...]]]
         values = [value for value, _ in decode_values(await link.ask(request))]
         facts.update(zip(batch, zip(*[iter(values)] * len(_FACTS), strict=True), strict=True))
         await asyncio.sleep(0)
-    return [_found(one, path, *facts.get(one.target, (None,) * len(_FACTS))) for one, path in met]
+    units = await units_of(link, [one.target for one, _ in met if one.definition in ANALOG])
+    return [
+        _found(one, path, units.get(one.target, ""), *facts.get(one.target, _UNKNOWN))
+        for one, path in met
+    ]
 
 
 def _found(
-    one: Reference, path: tuple[str, ...], data_type: object, access: object, rank: object
-) -> Found:
+    one: Reference, path: tuple[str, ...], unit: str, data_type: object, access: object,
+    rank: object,
+) -> Found:  # fmt: skip
     """An array is offered as a text; its elements have addresses of their own, `…[0]`."""
     variable = one.node_class == VARIABLE
     kind = kind_of(data_type) if isinstance(data_type, str) else "number"
@@ -115,6 +122,7 @@ def _found(
         address=one.target,
         name=one.name,
         kind="text" if array else kind,
+        unit=unit,
         writable=variable and isinstance(access, int) and bool(access & CURRENT_WRITE),
         has_children=not variable,
         path=path,

@@ -45,7 +45,7 @@ def fallback(frame: bytes, at: int) -> tuple[object, int]:
     buffer = Buffer(frame, at)
     try:
         found = variant_from_binary(buffer)
-    except (ua.UaError, TypeError, KeyError) as error:
+    except (ua.UaError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"a value cannot be decoded: {error}") from error
     return plain(found.Value), buffer.cur_pos
 

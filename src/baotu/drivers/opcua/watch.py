@@ -278,10 +278,6 @@ class Watch:
             queue_overflows=self.handles.overflows,
         )
 
-    def gone(self) -> np.ndarray:
-        """int32: the tags that were watched, for marking when the session ends."""
-        return np.array(sorted(self.items), "i4")
-
 
 def cut(tags: Sequence[Tag], size: int) -> Iterator[Sequence[Tag]]:
     for start in range(0, len(tags), size):

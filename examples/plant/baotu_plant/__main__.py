@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         faults = [_known(planned(text)) for text in asked.fault]
         with tempfile.TemporaryDirectory(prefix="baotu-plant-") as work:
             asyncio.run(_live(_options(asked, faults, Path(work))))
-    except (BrokerError, UnknownFault, ValueError, OSError) as error:
+    except (BrokerError, UnknownFault, ValueError, OSError, OverflowError) as error:
         sys.stderr.write(f"baotu_plant: {error}\n")
         return 1
     return 0

@@ -12,6 +12,9 @@ from types import MappingProxyType
 from typing import Literal
 
 Level = Literal["enterprise", "site", "area", "work_center", "work_unit", "asset"]
+LEVELS: tuple[Level, ...] = (
+    "enterprise", "site", "area", "work_center", "work_unit", "asset",
+)  # fmt: skip
 Protocol = Literal["modbus", "opcua", "sparkplug"]
 
 

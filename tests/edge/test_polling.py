@@ -104,6 +104,23 @@ async def test_refused_tags_are_found_singly_and_retried_slowly(tmp_path):
     await field.stop()
 
 
+@in_loop
+async def test_after_a_loss_a_refused_tag_is_bad_for_its_own_reason_again(tmp_path):
+    field, bench = await FakeDevice(refuse={1}).start(), Bench(tmp_path, JumpingClock())
+    await bench.edge.start([device("d", field.port, count=2)])
+    await bench.until(lambda: bench.rows("hall/d/p1") and bench.rows("hall/d/p0"))
+    await field.stop()
+    await bench.until(lambda: bench.board.state("device/d") == "down")
+    field = await FakeDevice(refuse={1}).start(field.port)
+    await bench.until(lambda: bench.board.state("device/d") == "degraded")
+    await bench.pass_time(1)
+    wrong = Quality.BAD_ADDRESS_UNKNOWN
+    assert [q for *_, q in bench.rows("hall/d/p1")] == [wrong, LOST, wrong]
+    assert bench.rows("hall/d/p0")[-1][2] == GOOD
+    await bench.edge.stop()
+    await field.stop()
+
+
 @pytest.mark.parametrize("ordered", [False, True])
 @in_loop
 async def test_one_question_without_answer_does_not_starve_the_others(tmp_path, ordered):

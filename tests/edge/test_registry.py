@@ -109,9 +109,9 @@ def test_a_hundred_thousand_names_load_fast(tmp_path):
     opened(path, [f"site/area/line-{i % 100}/unit-{i}/temperature" for i in range(100_000)])
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         registry = TagRegistry(path)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
         assert len(registry) == 100_000
         registry.close()
-    assert best < 0.6  # 0.3 is the aim on a quiet machine: benchmarks/edge.py
+    assert best < 0.5  # of CPU; 0.3 s is the aim on a quiet machine: benchmarks/edge.py

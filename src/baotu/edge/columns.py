@@ -1,4 +1,4 @@
-"""The tag table as columns, indexed by tag number: what the pipeline looks up, and the latest values."""
+"""The tag table as columns, indexed by tag number: what the pipeline looks up, and the latest."""
 
 from __future__ import annotations
 

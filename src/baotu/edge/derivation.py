@@ -19,7 +19,7 @@ Find = Callable[[str], Tag | None]
 
 
 class Derivation:
-    """All derived tags of an edge. Samples come in engineering units, before report by exception."""
+    """All derived tags of an edge, from samples in engineering units, before any is left out."""
 
     def __init__(self, derived: Iterable[Tag], find: Find, names: Iterable[str] = ()) -> None:
         """find: a tag by name, derived ones too. names: for hints.

@@ -38,7 +38,7 @@ class Group:
         self.period_s = period_s
         self.ticks = Ticks(max(1_000_000, round(period_s * SECOND)))
         self.tags = {tag.id: tag for tag in tags}
-        self.parked: dict[int, str] = {}  # refused or silent ones, why
+        self.parked: dict[int, tuple[Quality, str]] = {}  # refused or silent ones, and why
         self.strikes: dict[Request, int] = {}  # the plan: how often each was not answered
         self._round: Round | None = None
         self._retry_at = 0.0
@@ -66,6 +66,18 @@ class Group:
         if requests:
             self._round = Round(self, tick, len(requests))
             exchange.ask(requests, self._round, self.period_s)
+
+    def complaint(self) -> str:
+        """About one parked tag; empty when there is none."""
+        for id, (_, why) in self.parked.items():
+            return f"{self.tags[id].name}: {why}"
+        return ""
+
+    def remark(self) -> None:
+        """After a loss: the parked tags are bad for their own reasons again."""
+        for quality in {quality for quality, _ in self.parked.values()}:
+            ids = [id for id, (told, _) in self.parked.items() if told == quality]
+            self.device.mark(ids, quality, None)
 
     def over(self, round: Round) -> None:
         if self._round is round:
@@ -105,7 +117,7 @@ class Group:
             some = ", ".join(self.tags[id].name for id in sorted(fresh)[:3])
             log.warning("tags refused", device=self.device.spec.name, why=why, tags=len(fresh),
                         some=some)  # fmt: skip
-        self.parked.update(dict.fromkeys(ids, why))
+        self.parked.update(dict.fromkeys(ids, (quality, why)))
         self.device.mark(ids, quality, None)
         self._retry_at = self._slowly()
 
@@ -124,7 +136,7 @@ class Group:
             log.error(
                 "tag cannot be read", device=self.device.spec.name, tag=tag.name, why=str(error)
             )
-        self.parked[tag.id] = str(error)
+        self.parked[tag.id] = (Quality.BAD_CONFIGURATION, str(error))
         self.device.mark([tag.id], Quality.BAD_CONFIGURATION, None)
         self._retry_at = self._slowly()
 

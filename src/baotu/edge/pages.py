@@ -22,9 +22,9 @@ _STATES = {
     "down": "中断 Down", "off": "停用 Off",
 }  # fmt: skip
 _STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem auto;max-width:70rem;
-padding:0 1rem}table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}th,td{text-align:left;
-padding:.3rem .6rem;border-bottom:1px solid #8884}td.n{text-align:right;font-variant-numeric:tabular-nums}
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:1.5rem auto;
+max-width:70rem;padding:0 1rem}table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8884}
 .scroll{overflow-x:auto}.up{color:#2a7d3f}.down{color:#c0392b}.degraded{color:#b7791f}
 .starting,.off{color:#888}nav a{margin-right:1rem}small{color:#888}
 """

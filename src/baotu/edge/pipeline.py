@@ -1,6 +1,6 @@
 """From raw samples to what goes on: scale, unit, clamp, derive, report by exception. In columns.
 
-No loop over samples, no object for a sample, no wait, no clock of its own. Alarms are not made here.
+No loop over samples, no object for a sample, no wait, no clock of its own. It makes no alarms.
 """
 
 from __future__ import annotations

@@ -86,12 +86,15 @@ class PolledDevice(Device):
         self._changed = True  # the device's own task asks its driver for a new plan
 
     def back(self) -> None:
-        parked = {id: why for group in self._groups for id, why in group.parked.items()}
+        parked = sum(len(group.parked) for group in self._groups)
+        if self.state == "down":
+            for group in self._groups:
+                group.remark()
         if not parked or self.state != "degraded":
             super().back()
         if parked:
-            id, why = next(iter(parked.items()))
-            self.enter("degraded", f"{len(parked)} tags refused: {self.tags[id].name}: {why}")
+            why = next(group.complaint() for group in self._groups if group.parked)
+            self.enter("degraded", f"{parked} tags refused: {why}")
         self._backoff.reset()
 
     async def _session(self, driver: PolledDriver) -> None:

@@ -1,7 +1,7 @@
 """The edge's own status page: how devices fare and what tags say, with no hub and no script.
 
-A small HTTP/1.1 server for reading only: `/`, `/tags`, `/status.json`, `/health`. It changes nothing,
-so it knows no login; it listens on loopback unless the settings say otherwise.
+A small HTTP/1.1 server for reading only: `/`, `/tags`, `/status.json`, `/health`. It changes
+nothing, so it knows no login; it listens on loopback unless the settings say otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from .waits import within
 REQUEST_S, MOST_HEAD, MOST_CONNECTIONS = 5.0, 8_192, 32
 _HEADERS = (
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'\r\n"
+    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'\r\n"
     "Connection: close\r\n"
 )
 _WORDS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Busy"}

@@ -66,4 +66,4 @@ class Node(Protocol):
         """What was held back in hope of more, and will not wait any longer. wall: ns UTC."""
 
     def rewind(self) -> None:
-        """The clock was set back: what comes now is older than what was, and counts all the same."""
+        """The clock was set back: what comes is older than what was, and counts all the same."""

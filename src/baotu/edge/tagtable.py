@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -29,8 +30,7 @@ class TagTable:
         tags = list(tags)
         names = [tag.name for tag in tags]
         if len(set(names)) < len(names):
-            seen: set[str] = set()
-            twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+            twice = Counter(names).most_common(1)[0][0]
             raise ConfigError(f"two tags are called {twice!r}", hint="rename one of them")
         ids = self._registry.ids(names)
         return [

@@ -47,7 +47,7 @@ async def heard(port):
     listen, node = need("mosquitto_sub"), need("node")
     modules = need_npm("sparkplug-payload")
     sub = await asyncio.create_subprocess_exec(
-        listen, "-h", "::1", "-p", str(port), "-t", "spBv1.0/#", "-F", "%t %x", "-q", "1", "-d",
+        listen, "-h", "::1", "-p", str(port), "-t", "spBv1.0/#", "-t", "probe", "-F", "%t %x",
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     decoder = await asyncio.create_subprocess_exec(
@@ -60,7 +60,7 @@ async def heard(port):
         while line := await sub.stdout.readline():
             if line.startswith(b"spBv1.0/") and b"CMD/" not in line:
                 decoder.stdin.write(line)
-            elif b"SUBACK" in line or b"Subscribed" in line:
+            elif line.startswith(b"probe"):
                 ready.set()
 
     async def take():
@@ -68,8 +68,10 @@ async def heard(port):
             messages.put_nowait(json.loads(line))
 
     tasks = [asyncio.create_task(forward()), asyncio.create_task(take())]
-    await asyncio.wait_for(ready.wait(), 10)
     try:
+        async with asyncio.timeout(20):
+            while not ready.is_set():
+                await publish(port, "probe", b"?")
         yield messages
     finally:
         for process in (sub, decoder):
@@ -153,6 +155,10 @@ def message(node, verb, metrics, machine=""):
 async def send(port, node, verb, metrics, machine=""):
     """As a host would: through the broker, by mosquitto_pub."""
     topic, body = message(node, verb, metrics, machine)
+    await publish(port, topic, body)
+
+
+async def publish(port, topic, body):
     process = await asyncio.create_subprocess_exec(
         need("mosquitto_pub"), "-h", "::1", "-p", str(port), "-t", topic, "-s",
         stdin=asyncio.subprocess.PIPE,

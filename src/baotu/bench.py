@@ -246,10 +246,10 @@ class Bench:
     ) -> None:
         """after: the platform fell and starts again, with the records, plant and past of that."""
         self.apps = apps
-        self.clock = after.clock if after else BenchClock(now)
-        self.plant = after.plant if after else BenchPlant("spring")
-        self.past = after.past if after else BenchHistory()
-        self.store = after.store if after else BreakableStore()
+        self.clock: BenchClock = after.clock if after else BenchClock(now)
+        self.plant: BenchPlant = after.plant if after else BenchPlant("spring")
+        self.past: BenchHistory = after.past if after else BenchHistory()
+        self.store: BreakableStore = after.store if after else BreakableStore()
         reach = Reach(
             emit=self.past.add,
             history=self.past,

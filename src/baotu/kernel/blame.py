@@ -25,6 +25,7 @@ class Blame:
         self.clock, self.board, self.limit = clock, board, limit
         self._bugs: dict[str, int] = {}
         self._stopped: set[str] = set()
+        self._since: dict[str, tuple[str, int]] = {}  # the state of each app, and since when
         self._lock = threading.Lock()
         self.errors: deque[Exception] = deque(maxlen=20)  # the newest
 
@@ -63,12 +64,14 @@ class Blame:
 
     def _tell(self, app: str, state: str, why: str, figures: Mapping[str, float | str]) -> None:
         if self.board is not None:
+            if self._since.get(app, ("", 0))[0] != state:
+                self._since[app] = state, self.clock.now()
             self.board.put(
                 Health(
                     kind="app",
                     name=app,
                     state=state,  # type: ignore[arg-type] # one of two words, just above
-                    since=self.clock.now(),
+                    since=self._since[app][1],
                     why=why,
                     figures=figures,
                 )

@@ -44,7 +44,10 @@ class Signature:
         answer = hints.pop("return", type(None))
         if get_origin(answer) is Generator:
             answer = get_args(answer)[2]
-        elif get_origin(answer) in (Iterable, Iterator):
+        elif get_origin(answer) in (Iterator, Iterable) or get_origin(answer) in (
+            Iterable,
+            Iterator,
+        ):
             answer = type(None)  # it yields facts and answers nothing
         self.given = {name: kind for name, kind in hints.items() if kind in GIVEN}
         parameters = inspect.signature(handler).parameters

@@ -44,7 +44,7 @@ class Streams:
     """Runs `@stream` handlers. `take` is called by the hub; all else happens on the thread `apps`.
 
     ticks: other work of that thread; each is called often and tells in how many seconds again.
-    capacity: how many parts may wait. organisation: for assets that name none.
+    capacity: how many samples may wait. organisation: for assets that name none.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Streams:
         history: History,
         *,
         organisation: str = "",
-        capacity: int = 256,
+        capacity: int = 200_000,
         ticks: Sequence[Callable[[], float]] = (),
     ) -> None:
         self.chain, self.plant, self.live, self.history = chain, plant, live, history
@@ -68,6 +68,7 @@ class Streams:
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._queue: deque[Samples] = deque()
+        self._waiting = 0  # samples in the queue
         self._missed: dict[int, tuple[int, int]] = {}  # tag → first, last time not taken
         self._behind = False
         self._ended = False
@@ -100,11 +101,12 @@ class Streams:
             if not mask.all():
                 samples = samples.where(mask)
         with self._lock:
-            if self._behind or len(self._queue) >= self.capacity:
+            if self._behind or self._waiting >= self.capacity:
                 self._behind = True
                 self._miss(samples)
             else:
                 self._queue.append(samples)
+                self._waiting += len(samples)
         self._ready.set()
 
     def _miss(self, samples: Samples) -> None:
@@ -132,7 +134,9 @@ class Streams:
             with self._lock:
                 samples = self._queue.popleft() if self._queue else None
                 missed: dict[int, tuple[int, int]] = {}
-                if samples is None:
+                if samples is not None:
+                    self._waiting -= len(samples)
+                else:
                     missed, self._missed, self._behind = self._missed, {}, False
             if samples is not None:
                 self.run(samples)

@@ -236,16 +236,24 @@ def _closed(task: asyncio.Future[aiomqtt.Client], client: aiomqtt.Client) -> Non
     _abandon(client)
 
 
+_REASONS = (
+    # words in the library's error, what it means, what to do
+    (("refused", "errno"), "nobody listens there", "start the broker or correct host and port"),
+    (("timed out",), "no answer in time", "is it a broker of this MQTT version, is the way free?"),
+    (("certificate",), "its certificate is not trusted", "name its CA in tls_ca"),
+    (("author",), "log-in refused", "check username and password"),
+    (("user name",), "log-in refused", "check username and password"),
+    (("name or service",), "the name is not known", "correct host, or write an address"),
+    (("wrong version number",), "it does not speak TLS", "set tls = false or take its TLS port"),
+    (("reset by peer",), "it hangs up", "does the port speak TLS, and tls say so?"),
+)
+
+
 def _reason(wrong: aiomqtt.MqttError) -> str:
     text = str(wrong)
-    if "refused" in text.lower() and "errno" in text.lower():
-        return f"nobody listens there ({text}); start the broker or correct host and port"
-    if "timed out" in text.lower():
-        return f"no answer in time ({text}); is it an MQTT broker, is the way free?"
-    if "certificate" in text.lower():
-        return f"its certificate is not trusted ({text}); name its CA in tls_ca"
-    if "author" in text.lower() or "user name" in text.lower():
-        return f"log-in refused ({text}); check username and password"
+    for words, meaning, advice in _REASONS:
+        if all(word in text.lower() for word in words):
+            return f"{meaning} ({text}); {advice}"
     return f"cannot connect ({text})"
 
 

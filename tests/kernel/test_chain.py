@@ -203,6 +203,21 @@ def test_watchers_hear_tables_and_facts_after_the_commit_and_a_bad_one_is_droppe
     assert len(calls) == 1
 
 
+def test_a_watcher_may_give_a_command_and_changes_are_told_in_order(bench):
+    heard = []
+
+    def follow(change) -> None:
+        [event] = change.facts
+        heard.append(event.data["coin"])
+        if len(heard) < 3:
+            bench.do("add", name=f"next {len(heard)}")
+            assert len(heard) == event.data["coin"], "it is told when this one has ended"
+
+    bench.chain.watch(follow)
+    bench.do("add", name="first")
+    assert heard == [1, 2, 3]
+
+
 def test_events_are_read_from_a_place_of_ones_own(bench):
     for name in "abc":
         bench.do("add", name=name)

@@ -63,7 +63,7 @@ class Place:
 class Committer:
     """Runs deeds. Safe to call from any thread; it has none of its own.
 
-    after: what follows a commit, on the thread of the leader, once the lead is handed on.
+    after: what follows a commit, on the thread of a leader, once the lead is handed on.
     """
 
     def __init__(self, store: Store, clock: Clock, blame: Blame, after: After) -> None:
@@ -71,6 +71,8 @@ class Committer:
         self._waiting: deque[Place] = deque()
         self._gate = threading.Lock()
         self._led = False
+        self._told: deque[tuple[Sequence[Change], Sequence[Part]]] = deque()
+        self._telling = False
 
     def submit(self, deed: Deed) -> Any:
         """Do it, durably; what it answers, or the error it raised."""
@@ -108,12 +110,27 @@ class Committer:
                     if place is not own:
                         place.latch.release()
         with self._gate:
+            self._told.append((changes, parts))
             if self._waiting:
                 self._waiting[0].leads = True
                 self._waiting[0].latch.release()
             else:
                 self._led = False
-        self.after(changes, parts)
+        self._tell()
+
+    def _tell(self) -> None:
+        """What follows the commits, in their order; whoever is at it does what comes meanwhile."""
+        while True:
+            with self._gate:
+                if self._telling or not self._told:
+                    return
+                changes, parts = self._told.popleft()
+                self._telling = True
+            try:
+                self.after(changes, parts)
+            finally:
+                with self._gate:
+                    self._telling = False
 
     def _group(self) -> list[Place]:
         group: list[Place] = []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import threading
 import time
 import tomllib
@@ -91,7 +92,8 @@ class FakeDesk:
         try:
             told = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            return [ConfigError(str(error), f"baotu.toml:{getattr(error, 'lineno', 1)}")]
+            line = re.search(r"line (\d+)", str(error))
+            return [ConfigError(str(error), f"baotu.toml:{line[1] if line else 1}")]
         known = {"node", "console", "history", "fabric", "edge", "device", "asset", "app"}
         lines = text.splitlines()
         return [

@@ -98,7 +98,7 @@ class Editor:
             with ui.element("div").classes("problem"):
                 line = found["line"]
                 if line:
-                    at = f"{self.say('第 Line')} {line} {self.say('行 ')}".strip()
+                    at = self.say(f"第 {line} 行 Line {line}")
                     button = ui.element("button").classes("chip")
                     button.on("click", lambda n=line: self.text.reveal_line(n))
                     with button:

@@ -5,13 +5,13 @@ import { openForm } from "./form.js";
 let open = null;
 
 export async function openPalette() {
-  if (open) return open.querySelector("input").select();
+  if (open?.open) return open.querySelector("input").select();
   const pages = [...document.querySelectorAll(".pages a")].map((a) => ({ text: a.textContent.trim(), other: a.dataset.title ?? "", kind: "页面 Page", go: a.getAttribute("href") }));
   const list = h("ul", { role: "listbox", id: "found" });
-  const field = h("input", { type: "search", placeholder: t("查找资产、位号、页面、命令 Find assets, tags, pages, commands"), "aria-label": t("查找 Search"), "aria-controls": "found", autocomplete: "off" });
+  const field = h("input", { type: "text", role: "combobox", "aria-expanded": "true", placeholder: t("查找资产、位号、页面、命令 Find assets, tags, pages, commands"), "aria-label": t("查找 Search"), "aria-controls": "found", autocomplete: "off" });
   const box = h("dialog", { class: "palette", "aria-label": t("查找 Search") }, field, list);
   open = box;
-  box.addEventListener("close", () => (box.remove(), (open = null)));
+  box.addEventListener("close", () => (box.remove(), open === box && (open = null)));
   box.addEventListener("click", (event) => event.target === box && box.close());
   document.body.append(box);
   box.showModal();

@@ -4,7 +4,7 @@ import { get, h, query, t, unit } from "./core.js";
 export function openTagPicker(taken = []) {
   return new Promise((resolve) => {
     const list = h("ul", { role: "listbox" });
-    const field = h("input", { type: "search", placeholder: t("查找位号 Find tags"), "aria-label": t("查找位号 Find tags"), autocomplete: "off" });
+    const field = h("input", { type: "text", role: "combobox", "aria-expanded": "true", placeholder: t("查找位号 Find tags"), "aria-label": t("查找位号 Find tags"), autocomplete: "off" });
     const box = h("dialog", { class: "palette" }, field, list);
     let chosen = null;
     const choose = (name) => ((chosen = name), box.close());

@@ -168,7 +168,7 @@ async def edge_node(port: int, shape: str, size: int, count: int, pause: float, 
 async def born(process, line: RecordingLine) -> None:
     """Until the host has seen the birth."""
     process.stdin.write(b"born\n")
-    await line.until(lambda: line.count > 0, 10, "birth")
+    await line.until(lambda: line.count > 0, 60, "birth")
 
 
 async def through(port: int, shape: str, size: int, count: int) -> dict:
@@ -213,7 +213,7 @@ async def neighbour(port: int, beside: int, seconds: float, pause: float = 0.0) 
         running(Client(settings), tags(1, "quiet"), line),
         running(Client(settings), tags(1, "n"), busy),
     ):
-        await line.until(lambda: line.ups > 0 and busy.ups > 0, 5, "up")
+        await line.until(lambda: line.ups > 0 and busy.ups > 0, 30, "up")
         await born(quiet, line)
         await born(burst, busy)
         line.late.clear()

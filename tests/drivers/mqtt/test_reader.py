@@ -117,7 +117,7 @@ def test_a_pattern_finds_tags_and_says_where_they_belong() -> None:
                message("g/x", {"v": 1}), message("f/l1/press/warm", {"v": 2.5}))  # fmt: skip
     warm, mode = (scene.line.declared[f"f/l1/press/{p}#v"] for p in ("warm", "mode"))
     assert (warm.property, warm.kind, mode.kind) == ("warm", "number", "text")
-    assert scene.line.found[0].path == ("l1", "press", "warm")
+    assert scene.line.found[0].path == ("l1", "press")
     assert scene.line.values(warm.id) == [1.5, 2.5] and scene.line.values(mode.id) == ["auto"]
     assert scene.reader.counts["unknown"] == 1
 

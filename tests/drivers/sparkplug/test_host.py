@@ -250,6 +250,8 @@ def test_new_metrics_become_tags_where_discovery_is_on() -> None:
     scene.play(node_birth(), device_birth(), data(2, 9.0))
     assert set(scene.line.declared) == {"g/n//up", "g/n/d/warm", "g/n/d/cold", "g/n/d/mode"}
     assert scene.line.values(scene.line.declared["g/n/d/warm"].id) == [20.5, 9.0]
+    warm = next(found for found in scene.line.found if found.name == "warm")
+    assert warm.path == ("g", "n", "d")
 
 
 def test_malformed_messages_are_counted_and_the_rest_goes_on() -> None:

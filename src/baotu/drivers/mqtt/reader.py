@@ -203,7 +203,7 @@ class Reader:
                 entry.known.add(path)
                 place = (v for hole, v in (entry.holes or {}).items() if hole != "property")
                 found.append((path, Found(address=_address(topic, path), name=name, kind=kind,
-                                          path=(*place, name))))  # fmt: skip
+                                          path=tuple(place))))  # fmt: skip
         if not found:
             return
         tags = self.line.declare([one for _, one in found])
@@ -215,7 +215,8 @@ class Reader:
         """(property, path) of the values a message of this topic may hold."""
         if not self._values:
             holes = entry.holes or {}
-            return [(holes.get("property") or next(reversed(holes.values()), "value"), self._value)]
+            last = str(self._value[-1]) if self._value else "value"
+            return [(holes.get("property", last), self._value)]
         rows = [(name, path) for name, path in self._values.items() if name != "*"]
         if "*" in self._values:
             base = self._values["*"]

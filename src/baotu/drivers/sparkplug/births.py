@@ -78,15 +78,18 @@ def declare(
         if name in _OURS:
             continue
         told = payload.properties.get(i, {})
+        *folders, leaf = name.split("/")
         unit = next((str(told[word]) for word in _UNIT_WORDS if told.get(word)), "")
         found.append(
             Found(
                 address=scope.prefix + name,
-                name=name,
+                name=leaf or name,
                 kind=row.kind,
                 unit=_UCUM.get(unit, unit),
                 writable=told.get("readOnly") is False,
-                path=(scope.group, scope.node, scope.device, *name.split("/")),
+                path=tuple(
+                    part for part in (scope.group, scope.node, scope.device, *folders) if part
+                ),
             )
         )
         long = bool(payload.flags[i] & codec.LONG)

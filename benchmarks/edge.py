@@ -17,6 +17,7 @@ import resource
 import struct
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from baotu.edge.pipeline import Pipeline
 from baotu.edge.registry import TagRegistry
 from baotu.edge.spec import DeviceSpec
 from baotu.kernel.clock import SystemClock
-from baotu.sdk import DriverEntry, Endpoint, PolledDriver, Request, Samples, Tag
+from baotu.sdk import DriverEntry, Endpoint, PolledDriver, Request, Samples, SessionDriver, Tag
 
 BLOCK, ANSWER = 60, struct.Struct(">HH")
 
@@ -177,19 +178,22 @@ class NoBoard:
         return []
 
 
-def poll(total: int, devices: int, seconds: float) -> dict[str, float]:
-    """`total` tags at 1 s spread over `devices` connections to one process."""
+def against_device(
+    work: Callable[[int], Coroutine[None, None, dict[str, float]]],
+) -> dict[str, float]:
+    """Run `work(port)` against the fake device in a process of its own."""
     ports: multiprocessing.Queue[int] = multiprocessing.Queue()
     process = multiprocessing.get_context("fork").Process(target=serve, args=(ports,), daemon=True)
     process.start()
     try:
-        return asyncio.run(_poll(ports.get(timeout=10), total, devices, seconds))
+        return asyncio.run(work(ports.get(timeout=10)))
     finally:
         process.terminate()
         process.join()
 
 
 async def _poll(port: int, total: int, devices: int, seconds: float) -> dict[str, float]:
+    """`total` tags at 1 s spread over `devices` connections."""
     entry = DriverEntry(title="块 Blocks", summary="", client=Blocks)
     each = total // devices
     specs = [
@@ -233,6 +237,68 @@ async def _poll(port: int, total: int, devices: int, seconds: float) -> dict[str
     }  # fmt: skip
 
 
+class Flood(SessionDriver):
+    """187,000 events of 40 tags with a deadband, in one call, again every five seconds."""
+
+    Settings = object
+
+    async def run(self, tags, line):
+        line.up()
+        ids = np.resize(np.array([tag.id for tag in tags], "i4"), 187_000)
+        dice = np.random.default_rng(2)
+        while True:
+            line.deliver(
+                Samples.of(ids, line.now() + np.arange(187_000), dice.normal(size=187_000))
+            )
+            await asyncio.sleep(5)
+
+    async def write(self, tag, value):
+        return value
+
+
+async def _flood(port: int, seconds: float) -> dict[str, float]:
+    """Age (s) at the sink of a neighbour's samples, read every 100 ms; without and with a flood."""
+    polled = DriverEntry(title="块 Blocks", summary="", client=Blocks)
+    pushed = DriverEntry(title="洪 Flood", summary="", client=Flood)
+
+    def tags(name: str, count: int, **more: object) -> tuple[Tag, ...]:
+        return tuple(
+            Tag(id=-1, asset=f"hall/{name}", property=f"p{i}", device=name, address=str(i), **more)
+            for i in range(count)
+        )
+
+    well = DeviceSpec(
+        name="well", driver="blocks", entry=polled, settings=Where(port=port),
+        tags=tags("well", 120, period_s=0.1),
+    )  # fmt: skip
+    flood = DeviceSpec(
+        name="flood", driver="flood", entry=pushed, settings=None,
+        tags=tags("flood", 40, deadband=0.5),
+    )  # fmt: skip
+    ages: list[float] = []
+
+    def sink(samples: Samples) -> None:
+        mine = samples.time[samples.tag < 120]
+        if len(mine):
+            ages.append((time.time_ns() - int(mine.min())) / 1e9)
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        edge = Edge(
+            name="bench", folder=Path(folder), sink=sink, board=NoBoard(), clock=SystemClock()
+        )
+        await edge.start([well])
+        for what, specs in (("alone", [well]), ("flooded", [well, flood])):
+            await edge.apply(specs)
+            await asyncio.sleep(1)
+            ages.clear()
+            await asyncio.sleep(seconds)
+            found[f"{what}_p50_s"], found[f"{what}_max_s"] = np.median(ages), max(ages)
+        found["missed_ticks"] = edge.devices["well"].tally.missed_ticks
+        await edge.stop()
+    return {name: float(value) for name, value in found.items()}
+
+
 def _cpu() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -245,8 +311,9 @@ def run(seconds: float = 8.0) -> dict[str, object]:
         "pipeline_60_values_per_s": pipeline_rate(batch=60),
         "derived_500_formulas_s": derived_cost(),
         "registry_100k": registry_times(),
-        "poll_100k_1_connection": poll(100_000, 1, seconds),
-        "poll_100k_20_connections": poll(100_000, 20, seconds),
+        "poll_100k_1_connection": against_device(lambda p: _poll(p, 100_000, 1, seconds)),
+        "poll_100k_20_connections": against_device(lambda p: _poll(p, 100_000, 20, seconds)),
+        "flood_of_a_neighbour": against_device(lambda p: _flood(p, seconds)),
     }
 
 

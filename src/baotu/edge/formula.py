@@ -1,8 +1,9 @@
 """A derived signal by expression: computed whenever an input changes, from the last values of all.
 
 The inputs of one moment belong together: a result waits until every input has a sample of that
-time, or a later sample comes, or `PATIENCE_S` has passed. So `flow * pressure` of one scan is computed
-once, not once with the old pressure. An input older than what is known of it changes nothing.
+time, or a later sample comes, or `PATIENCE_S` has passed. So `flow * pressure` of one scan is
+computed once, not once with the old pressure. An input older than what is known of it changes
+nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Aggregates over tumbling windows: mean, min, max, count, std and integral of one signal.
 
 Windows start at whole multiples of their length since 1970-01-01 UTC; the result is stamped with
-the window's end. A window closes when a sample of a later one comes, or `grace` after its end by the
-wall clock. Only good and uncertain samples count: some bad make the result uncertain, none usable
-make it bad. A window without any sample says nothing. Belated samples of closed windows go.
+the window's end. A window closes when a sample of a later one comes, or a grace after its end by
+the wall clock. Only good and uncertain samples count: some bad make the result uncertain, none
+usable make it bad. A window without any sample says nothing. What comes after the close is dropped.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -51,23 +53,31 @@ def adjusted(
 
 def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) -> None:
     """Start, say so, wait for Ctrl-C or SIGTERM (or this long), stop. A second Ctrl-C ends at once."""
-    told = threading.Event()
+    asked: list[int] = []
 
     def tell(number: int, frame: FrameType | None) -> None:
-        if told.is_set():
+        """No lock in here: it runs between any two steps of the main thread."""
+        if asked:
             raise KeyboardInterrupt
-        told.set()
+        asked.append(number)
 
     before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         node.start()
         ready(node)
-        told.wait(seconds or None)
+        _wait(asked, seconds)
         say("停止中 stopping …")
     finally:
         node.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _wait(asked: Sequence[int], seconds: float) -> None:
+    """In short sleeps: a signal that another thread caught does not wake the main one."""
+    end, never = time.monotonic() + (seconds or math.inf), threading.Event()
+    while not asked and time.monotonic() < end:
+        never.wait(0.2)
 
 
 def say(text: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
+
+SLOW_S = 2.0
 
 log = structlog.get_logger("baotu.lifecycle")
 Answer = TypeVar("Answer")
@@ -76,7 +79,10 @@ class Stack:
     def close(self) -> None:
         while self._stops:
             name, stop = self._stops.pop()
+            begun = time.monotonic()
             try:
                 stop()
             except Exception:
                 log.exception("did not stop cleanly", part=name)
+            if (took := time.monotonic() - begun) > SLOW_S:
+                log.info("was slow to stop", part=name, seconds=round(took, 1))

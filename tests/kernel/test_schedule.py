@@ -152,6 +152,24 @@ def test_a_derived_sample_that_did_not_reach_history_is_sent_again_once(bench):
     assert bench.dump()["ledger_computed"] == []
 
 
+def test_a_newer_sample_in_history_does_not_hide_that_an_older_one_is_missing(bench):
+    bench.plant.know("Meter", "power", [1])
+    bench.wait("1 s")
+    bench.feed("Meter", "power", samples(1, [1.0] * 120, start=MORNING))
+    bench.clock.time = MORNING + MINUTE
+    _, mute = fallen(bench, emit=False)
+    run(mute)
+    bench.clock.time = MORNING + 2 * MINUTE
+    _, schedule = fallen(bench)
+    run(schedule)
+    assert [when for _, when, _ in means(bench)] == [2]
+    for _ in range(5):
+        bench.clock.time += 6 * SECOND
+        run(schedule)
+    assert [when for _, when, _ in means(bench)] == [1, 2]
+    assert bench.dump()["ledger_computed"] == []
+
+
 def test_a_failing_app_is_stopped_and_its_windows_wait_for_the_mended_one():
     bench = Bench(Energy(fail_at=MORNING))
     bench.plant.know("Meter", "power", [1])

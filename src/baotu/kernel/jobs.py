@@ -112,6 +112,7 @@ class Runner:
         self._running: list[Running] = []
         self._ended = False
         self._heard, self._wake = multiprocessing.Pipe(duplex=False)
+        self._woken = threading.Event()  # a word is in the pipe: one is enough, it has a bound
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -128,12 +129,17 @@ class Runner:
             return
         self._forget()
         self._ended = True
-        self._wake.send(b"")
+        self._rouse()
         self._thread.join(deadline_s)
         self._thread = None
 
     def _look(self, change: Change) -> None:
         if NAME in change.tables:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        if not self._woken.is_set():
+            self._woken.set()
             self._wake.send(b"")
 
     def _loop(self) -> None:
@@ -172,6 +178,7 @@ class Runner:
         pipes: list[Any] = [self._heard, *(one.pipe for one in self._running)]
         for ready in wait(pipes, 1.0):
             if ready is self._heard:
+                self._woken.clear()
                 while self._heard.poll():
                     self._heard.recv()
                 self._wishes()

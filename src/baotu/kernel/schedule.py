@@ -22,6 +22,7 @@ from .ledger import Rows
 SECOND = 1_000_000_000
 Allot = Callable[[str, derived, str], int]
 """(app, what it derives, path of the asset) → the tag of that property; the same every time."""
+Pending = tuple[int, int, int, float, int]  # id, tag, time, value, quality
 AT_ONCE = 32  # windows in one transaction
 HOUR_S = 3600.0
 CONFIRM_S, AGAIN_S = 5.0, 60.0
@@ -173,10 +174,7 @@ class Schedule:
         if not rows:
             self._sent.clear()
             return
-        newest: dict[int, int] = {}
-        for part in self.history.latest(np.unique(np.array([row[1] for row in rows], "i4"))):
-            newest.update(zip(part.tag.tolist(), part.time.tolist(), strict=True))
-        seen = [row[0] for row in rows if newest.get(row[1], -1) >= row[2]]
+        seen = self._seen(rows)
         if seen:
             with self.chain.store.writing() as writer:
                 writer.many("DELETE FROM ledger_computed WHERE id = ?", [(id,) for id in seen])
@@ -185,7 +183,20 @@ class Schedule:
         done = set(seen)
         self._again([row for row in rows if row[0] not in done], now)
 
-    def _again(self, rows: Sequence[tuple[int, int, int, float, int]], now: int) -> None:
+    def _seen(self, rows: Sequence[Pending]) -> list[int]:
+        """Those that history has: the newest of a tag is known at once; an older one is looked
+        for, because a newer one may have come although it has not."""
+        newest: dict[int, int] = {}
+        for part in self.history.latest(np.unique(np.array([row[1] for row in rows], "i4"))):
+            newest.update(zip(part.tag.tolist(), part.time.tolist(), strict=True))
+        return [
+            id
+            for id, tag, when, *_ in rows
+            if newest.get(tag, -1) == when
+            or (newest.get(tag, -1) > when and len(self.history.read(tag, when, when + 1)))
+        ]
+
+    def _again(self, rows: Sequence[Pending], now: int) -> None:
         if self.chain.reach.emit is None or now - self._began < self.settle:
             return
         late = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -70,6 +71,12 @@ class Peer:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     async def stop(self) -> None:
         if self._process.returncode is None:

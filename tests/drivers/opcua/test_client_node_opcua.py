@@ -231,3 +231,23 @@ def test_dead_band_in_the_server_counts_in_raw_values(tmp_path, theirs):
             assert all(when > 1_700_000_000 * SECOND for when, _, _ in line.of(0))
 
     play(story())
+
+
+def test_a_server_that_falls_silent_is_unreachable(tmp_path, theirs):
+    """The connection stands, nobody answers: only the sign of life tells."""
+
+    async def story():
+        async with Peer("server.js", port=0, pki=theirs) as peer:
+            url = await peer.hear("ready")
+            line = RecordingLine(TAGS)
+            driver = client(url, tmp_path, timeout_s=1.0)
+            task = asyncio.create_task(driver.run(TAGS, line))
+            await line.until(lambda: bool(line.samples), 20, "samples")
+            peer.freeze()
+            try:
+                with pytest.raises(Unreachable, match="no answer in time"):
+                    await asyncio.wait_for(task, 20)
+            finally:
+                peer.thaw()
+
+    play(story())

@@ -272,6 +272,8 @@ async def _session(
     try:
         await _delivered(task, tags, line, stir, within_s)
         report.first_s = time.monotonic() - begin
+        what = f"a sample or a mark of every one of {[tag.address for tag in asked]}"
+        await line.until(lambda: {tag.id for tag in asked} <= line.heard(), within_s, what)
     finally:
         report.stop_s = max(report.stop_s, await _cancelled(task))
 

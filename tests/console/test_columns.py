@@ -19,8 +19,15 @@ TEXTS = Samples.of(2, [10**18], ["运行, \"fast\"\n"])
 NAMES = np.array(["a/x", "b/y", "机/态"], object)
 
 
-def names(ids: np.ndarray) -> np.ndarray:
-    return NAMES[ids]
+class Named:
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        return NAMES[ids]
+
+    def names_json(self, ids: np.ndarray) -> bytes:
+        return json.dumps(NAMES[ids].tolist()).encode()
+
+
+names = Named()
 
 
 def test_json_joins_numbers_and_texts():

@@ -6,9 +6,9 @@ UTC, or whole ns or ms since 1970 when asked; NaN and infinities are null.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import orjson
@@ -20,7 +20,16 @@ from baotu.sdk.ports import Buckets
 TimeForm = Literal["iso", "ns", "ms"]
 JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
-Names = Callable[[np.ndarray], np.ndarray]
+
+
+class Names(Protocol):
+    """Knows what tag numbers are called."""
+
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        """Object array of names."""
+
+    def names_json(self, ids: np.ndarray) -> bytes:
+        """The same as a JSON list."""
 
 
 class NotAcceptable(Exception):
@@ -50,7 +59,7 @@ def chosen(accept: str) -> str:
 def answer(
     parts: Sequence[Samples], names: Names, accept: str = JSON, time: TimeForm = "iso"
 ) -> Response:
-    """One answer from numbers and texts. names: from tag numbers to an object array of names."""
+    """One answer from numbers and texts."""
     kind = chosen(accept)
     write = {JSON: as_json, CSV: as_csv, ARROW: as_arrow}[kind]
     return Response(write(parts, names, time), media_type=kind, headers={"vary": "Accept"})
@@ -58,7 +67,7 @@ def answer(
 
 def as_json(parts: Sequence[Samples], names: Names, time: TimeForm = "iso") -> bytes:
     parts = [part for part in parts if len(part)]
-    tags = _joined([orjson.dumps(names(p.tag).tolist()) for p in parts])
+    tags = _joined([names.names_json(p.tag) for p in parts])
     times = _joined([_times(p.time, time) for p in parts])
     values = _joined([_values(p) for p in parts])
     qualities = _joined([_numbers(p.quality) for p in parts])
@@ -87,7 +96,7 @@ def as_csv(parts: Sequence[Samples], names: Names, time: TimeForm = "iso") -> by
         times = orjson.loads(_times(part.time, time))
         values = ("" if v != v else v for v in part.value.tolist())
         rows.writerows(
-            zip(names(part.tag).tolist(), times, values, part.quality.tolist(), strict=True)
+            zip(names.names(part.tag).tolist(), times, values, part.quality.tolist(), strict=True)
         )
     return text.getvalue().encode()
 
@@ -104,7 +113,7 @@ def as_arrow(parts: Sequence[Samples], names: Names, time: TimeForm = "iso") -> 
     batches = []
     for p in parts:
         ids, place = np.unique(p.tag, return_inverse=True)
-        tag = pa.DictionaryArray.from_arrays(place.astype("i4"), names(ids).tolist())
+        tag = pa.DictionaryArray.from_arrays(place.astype("i4"), names.names(ids).tolist())
         empty = pa.nulls(len(p), pa.string())
         value = pa.nulls(len(p), pa.float64()) if p.is_text else pa.array(p.value)
         columns = [tag, pa.array(p.time).cast(stamp), value, pa.array(p.quality)]

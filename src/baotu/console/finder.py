@@ -7,15 +7,17 @@ the plant changes; at most `KEPT` searches.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 import numpy as np
+import orjson
 
 from baotu.sdk import Tag
 from baotu.sdk.ports import Plant
 
 KEPT = 8
+MANY = 1000
 PAGE = 100_000
 
 
@@ -24,7 +26,9 @@ class Finder:
         self._plant = plant
         self._lock = threading.Lock()
         self._found: OrderedDict[tuple[int, str, str], tuple[Tag, ...]] = OrderedDict()
+        self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
         self._names: tuple[int, np.ndarray] = (-1, np.empty(0, object))
+        self._written: deque[tuple[int, np.ndarray, bytes]] = deque(maxlen=KEPT)
 
     def found(self, search: str = "", under: str = "") -> tuple[Tag, ...]:
         """Every tag found, in order of name."""
@@ -39,6 +43,31 @@ class Finder:
             while len(self._found) > KEPT:
                 self._found.popitem(last=False)
         return tags
+
+    def ids(self, search: str = "", under: str = "") -> np.ndarray:
+        """int32, ascending: the numbers of every tag found."""
+        key = (self._plant.version(), search, under)
+        known = self._ids.get(key)
+        if known is None:
+            known = np.sort(ids_of(self.found(search, under)))
+            with self._lock:
+                self._ids[key] = known
+                while len(self._ids) > KEPT:
+                    self._ids.popitem(last=False)
+        return known
+
+    def names_json(self, ids: np.ndarray) -> bytes:
+        """A JSON list of names. The same many tags are asked for again and again (all of them, an
+        area): writing their names is most of the work, so the last few lists are kept."""
+        if len(ids) < MANY:
+            return orjson.dumps(self.names(ids).tolist())
+        version = self._plant.version()
+        for known, tags, text in tuple(self._written):
+            if known == version and len(tags) == len(ids) and np.array_equal(tags, ids):
+                return text
+        text = orjson.dumps(self.names(ids).tolist())
+        self._written.append((version, ids.copy(), text))
+        return text
 
     def names(self, ids: np.ndarray) -> np.ndarray:
         """Object array of names; a number that nobody has is "?"."""

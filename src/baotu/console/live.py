@@ -255,7 +255,7 @@ async def _tell(
                 tables, client.changed = sorted(client.changed), set()
                 await socket.send_text(orjson.dumps({"changed": tables}).decode())
             if any(len(part) for part in parts):
-                await socket.send_text(as_json(parts, finder.names, form).decode())
+                await socket.send_text(as_json(parts, finder, form).decode())
         except WebSocketDisconnect:
             both.cancel()
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,51 +21,100 @@ KEYS, CHANGES, ALARMS = 12, 30, 8
 PARTS = ("edge", "link", "device", "server")
 
 
-def overview(rooms: Rooms, finder: Finder, caller: Caller) -> dict[str, Any]:
-    rows = told.listed(rooms, caller)
-    healths = [h for h in rooms.board.healths() if h.kind in PARTS]
-    healths.sort(key=lambda h: (h.state in ("up", "off"), h.kind != "edge", h.kind, h.name))
-    since = rooms.now() - round(rooms.shift_h * 3600e9)
-    return {
-        "areas": areas(rooms, finder, rows),
-        "counts": told.counts(rows),
-        "alarms": rows[:ALARMS],
-        "keys": [key_row(rooms.plant, t) for t in keys(rooms, finder)],
-        "links": [health_row(h) for h in healths],
-        "changes": changes(rooms, caller, since),
-        "since": iso(since),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shape:
+    """What of the overview changes only when the plant does.
+
+    area: for each of `ids`, place in `places` of the area it lies in, -1 outside of all.
+    """
+
+    version: int
+    places: tuple[Asset, ...]
+    inside: Mapping[str, int]
+    ids: np.ndarray
+    area: np.ndarray
+    assets: np.ndarray  # how many in each area
+    keys: tuple[dict[str, Any], ...]
+
+
+class Overview:
+    def __init__(self, rooms: Rooms, finder: Finder) -> None:
+        self._rooms, self._finder = rooms, finder
+        self._shape: Shape | None = None
+
+    def answer(self, caller: Caller) -> dict[str, Any]:
+        rooms = self._rooms
+        rows = told.listed(rooms, caller)
+        healths = [h for h in rooms.board.healths() if h.kind in PARTS]
+        healths.sort(key=lambda h: (h.state in ("up", "off"), h.kind != "edge", h.kind, h.name))
+        since = rooms.now() - round(rooms.shift_h * 3600e9)
+        shape = self.shape()
+        return {
+            "areas": self._areas(shape, rows),
+            "counts": told.counts(rows),
+            "alarms": rows[:ALARMS],
+            "keys": shape.keys,
+            "links": [health_row(h) for h in healths],
+            "changes": changes(rooms, caller, since),
+            "since": iso(since),
+        }
+
+    def shape(self) -> Shape:
+        version = self._rooms.plant.version()
+        if self._shape is None or self._shape.version != version:
+            self._shape = self._look(version)
+        return self._shape
+
+    def _look(self, version: int) -> Shape:
+        plant, tags = self._rooms.plant, self._finder.found()
+        places = tuple(places_of(plant))
+        inside = {place.path: n for n, place in enumerate(places)}
+        owners = (above(a.path, inside) for a in plant.assets() if a.type)
+        assets = np.bincount([n for n in owners if n >= 0], minlength=len(places))
+        area = np.fromiter((above(t.asset, inside) for t in tags), "i4", len(tags))
+        chosen = self._named() or spread(tags, area)
+        return Shape(
+            version=version, places=places, inside=inside, ids=ids_of(tags), area=area,
+            assets=assets, keys=tuple(key_row(plant, t) for t in chosen),
+        )  # fmt: skip
+
+    def _named(self) -> list[Tag]:
+        """The key values that the settings name, as far as they are there."""
+        found = []
+        for name in self._rooms.key_values:
+            try:
+                found.append(self._rooms.plant.tag(name))
+            except Invalid:
+                continue
+        return found
+
+    def _areas(self, shape: Shape, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        size = len(shape.places)
+        known = shape.area >= 0
+        held = np.bincount(shape.area[known], minlength=size)
+        bad = np.bincount(shape.area[known & self._bad(shape.ids)], minlength=size)
+        alarms = [[0, 0, 0, 0] for _ in shape.places]
+        for row in rows:
+            if not row["hidden"] and (n := above(row["asset"], shape.inside)) >= 0:
+                alarms[n][row["priority"] - 1] += 1
+        return [
+            {"path": p.path, "title": p.title, "level": p.level, "assets": int(shape.assets[n]),
+             "tags": int(held[n]), "bad": int(bad[n]), "alarms": alarms[n]}
+            for n, p in enumerate(shape.places)
+        ]  # fmt: skip
+
+    def _bad(self, ids: np.ndarray) -> np.ndarray:
+        """Whether the newest sample of each tag is bad; a tag without a sample is not."""
+        worst = np.zeros(int(ids.max(initial=0)) + 1, "u1")
+        for samples in self._rooms.history.latest(ids) if len(ids) else ():
+            worst[samples.tag] = samples.quality
+        return worst[ids] >= Quality.BAD
 
 
 def key_row(plant: Plant, tag: Tag) -> dict[str, Any]:
     """A tag with the title of its asset, for those who do not read paths."""
     asset = plant.asset(tag.asset)
     return tag_row(tag) | {"asset_title": asset.title if asset else ""}
-
-
-def areas(rooms: Rooms, finder: Finder, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    tags = finder.found()
-    places = places_of(rooms.plant)
-    bad = bad_tags(rooms, tags)
-    inside = {place.path: place for place in places}
-    assets = dict.fromkeys(inside, 0)
-    held, spoilt = dict.fromkeys(inside, 0), dict.fromkeys(inside, 0)
-    open_ones = {path: [0, 0, 0, 0] for path in inside}
-    for tag, is_bad in zip(tags, bad, strict=True):
-        if place := _above(tag.asset, inside):
-            held[place] += 1
-            spoilt[place] += is_bad
-    for asset in rooms.plant.assets():
-        if asset.type and (place := _above(asset.path, inside)):
-            assets[place] += 1
-    for row in rows:
-        if not row["hidden"] and (place := _above(row["asset"], inside)):
-            open_ones[place][row["priority"] - 1] += 1
-    return [
-        {"path": p.path, "title": p.title, "level": p.level, "assets": assets[p.path],
-         "tags": held[p.path], "bad": spoilt[p.path], "alarms": open_ones[p.path]}
-        for p in places
-    ]  # fmt: skip
 
 
 def places_of(plant: Plant) -> list[Asset]:
@@ -76,30 +126,24 @@ def places_of(plant: Plant) -> list[Asset]:
     return [a for a in assets if a.path.count("/") == depth]
 
 
-def bad_tags(rooms: Rooms, tags: Sequence[Tag]) -> list[bool]:
-    """For each tag, in order, whether its newest sample is bad; one without a sample is not."""
-    ids = ids_of(tags)
-    if not len(ids):
-        return []
-    worst = np.zeros(int(ids.max()) + 1, "u1")
-    for samples in rooms.history.latest(ids):
-        worst[samples.tag] = samples.quality
-    return (worst[ids] >= Quality.BAD).tolist()
+def above(path: str, inside: Mapping[str, int]) -> int:
+    """Number of the place that a path lies in, -1 for none."""
+    while path:
+        if (found := inside.get(path)) is not None:
+            return found
+        path = path.rpartition("/")[0]
+    return -1
 
 
-def keys(rooms: Rooms, finder: Finder) -> list[Tag]:
-    """What the settings name; else one value with limits for each (area, type, property) in turn,
-    always the same ones, so that the eye finds them where they were."""
-    if rooms.key_values:
-        return [t for name in rooms.key_values if (t := _known(rooms.plant, name))]
-    inside = {place.path: place for place in places_of(rooms.plant)}
-    by_area: dict[str, dict[tuple[str, str], Tag]] = {}
-    for tag in finder.found():
+def spread(tags: Sequence[Tag], area: np.ndarray) -> list[Tag]:
+    """One value with limits for each (area, type, property) in turn, always the same ones, so that
+    the eye finds them where they were."""
+    by_area: dict[int, dict[tuple[str, str], Tag]] = {}
+    for tag, place in zip(tags, area.tolist(), strict=True):
         if tag.kind == "number" and tag.low is not None and tag.high is not None:
-            area = by_area.setdefault(_above(tag.asset, inside) or "", {})
-            area.setdefault((tag.asset_type, tag.property), tag)
-    rounds = [_mixed(list(area.values())) for area in by_area.values()]
-    turns = [tag for n in range(KEYS) for area in rounds for tag in area[n : n + 1]]
+            by_area.setdefault(place, {}).setdefault((tag.asset_type, tag.property), tag)
+    rounds = [_mixed(list(found.values())) for found in by_area.values()]
+    turns = [tag for n in range(KEYS) for found in rounds for tag in found[n : n + 1]]
     return turns[:KEYS]
 
 
@@ -133,18 +177,3 @@ def changes(rooms: Rooms, caller: Caller, since: int) -> list[dict[str, Any]]:
     found.sort(reverse=True)
     names = ("time", "kind", "text", "note", "page")
     return [dict(zip(names, line, strict=True)) for line in found[:CHANGES]]
-
-
-def _above(path: str, inside: Mapping[str, Asset]) -> str | None:
-    while path:
-        if path in inside:
-            return path
-        path = path.rpartition("/")[0]
-    return None
-
-
-def _known(plant: Plant, name: str) -> Tag | None:
-    try:
-        return plant.tag(name)
-    except Invalid:
-        return None

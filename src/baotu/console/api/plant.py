@@ -11,7 +11,7 @@ from baotu.sdk.view import plain
 
 from .. import alarms as told
 from ..finder import Finder
-from ..overview import overview
+from ..overview import Overview as Site
 from ..problem import NotFound, documented
 from ..rooms import Rooms
 from .models import AssetDetail, AssetRows, Overview, TagRows
@@ -22,6 +22,8 @@ Under = Annotated[str, Query(description="Only below this asset path")]
 
 
 def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+    site = Site(rooms, finder)
+
     @api.get("/tags", response_model=TagRows, responses=documented(422), tags=["plant"])
     def tags(
         search: Words = "",
@@ -71,7 +73,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get("/overview", response_model=Overview, tags=["plant"])
     def read_overview(request: Request) -> Response:
         """Everything the first page shows: areas, alarms, key values, links, the last shift."""
-        return json(overview(rooms, finder, rooms.identify(request)))
+        return json(site.answer(rooms.identify(request)))
 
     @api.get("/search", tags=["plant"])
     def search(

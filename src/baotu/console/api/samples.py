@@ -23,6 +23,7 @@ from ..rooms import Rooms
 from ..times import read_period, read_time
 from .models import BucketColumns, Columns
 
+NONE = np.empty(0, "i4")
 RAW_LIMIT = 1_000_000
 Names = Annotated[list[str], Query(description="Name of a tag (`asset/property`), repeatable")]
 Start = Annotated[str, Query(description="ISO 8601 with a zone, or `-1h`")]
@@ -57,9 +58,9 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         """The newest sample of each tag that has one: by name, by search, under an asset, or all."""
         if not (tag or search or under or every):
             raise Invalid("tag", "name at least one, or give search=, under= or all=true")
-        named = [rooms.plant.tag(name) for name in tag]
-        found = finder.found(search, under) if search or under or every else ()
-        ids = np.unique(np.concatenate([ids_of(named), ids_of(found)]))
+        ids = finder.ids(search, under) if search or under or every else NONE
+        if tag:
+            ids = np.union1d(ids, ids_of([rooms.plant.tag(name) for name in tag]))
         return _answer(rooms.history.latest(ids), finder, accept, time)
 
     @api.get(
@@ -127,7 +128,7 @@ def _answer(
     parts: list[Samples], finder: Finder, accept: str, time: Literal["iso", "ns", "ms"]
 ) -> Response:
     try:
-        return columns.answer(parts, finder.names, accept, time)
+        return columns.answer(parts, finder, accept, time)
     except columns.NotAcceptable as error:
         raise HTTPException(406, str(error)) from error
 

@@ -162,13 +162,11 @@ class DuckHistory:
         True to give up.
         """
         while True:
-            with self._store.snapshot() as db:
-                found = runs(db)
-            groups = plan(found, self.settings.fan, self.now(), everything)
-            if not groups:
-                return 0
             with self._upkeep:
-                went = merge(self._store, groups[0], self.now(), pause)
+                with self._store.snapshot() as db:
+                    found = runs(db)
+                groups = plan(found, self.settings.fan, self.now(), everything)
+                went = merge(self._store, groups[0], self.now(), pause) if groups else 0
             if not everything or not went:
                 return went
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baotu.drivers.mqtt.address import (
@@ -79,6 +79,7 @@ def test_what_a_pattern_covers_is_not_subscribed_twice() -> None:
     assert subscriptions(["f/a/b", "g/x"], [Pattern.of("f/{asset}/{property}")]) == ["f/+/+", "g/x"]
 
 
+@settings(deadline=None)
 @given(st.sets(st.lists(st.sampled_from("abcdefghijkl"), min_size=1, max_size=3).map("/".join)))
 def test_every_topic_is_covered_exactly_by_what_is_subscribed(topics: set[str]) -> None:
     filters = subscriptions(topics)

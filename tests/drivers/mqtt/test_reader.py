@@ -6,6 +6,8 @@ import json
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baotu.drivers.mqtt.address import Pattern
 from baotu.drivers.mqtt.reader import KEPT, Message, Reader, Rules
@@ -143,3 +145,29 @@ def test_what_discovery_does_not_want_costs_nothing_more() -> None:
     scene = Scene([], patterns=[Pattern.of("f/{asset}/{property}")])
     scene.play(*[("f/press/warm", b"1", False)] * 3)
     assert len(scene.line.found) == 1 and not scene.line.samples
+
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda c: st.lists(c, max_size=3) | st.dictionaries(st.sampled_from("vtxr"), c, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(DOCUMENTS.map(lambda d: json.dumps(d).encode()) | st.binary(max_size=20), max_size=5),
+    st.sampled_from(["", "t", "x.t"]),
+    st.sampled_from(["", "r"]),
+    st.sampled_from([{}, {"*": ""}, {"*": "x", "one": "v"}]),
+)
+def test_whatever_comes_is_read_or_counted_and_never_raises(
+    payloads: list[bytes], time: str, each: str, values: dict[str, str]
+) -> None:
+    tags = [tag(0, "t#v"), tag(1, "t#x.v", "text"), tag(2, "t#r[0]", "boolean"), tag(3, "u")]
+    rules = {"time": time, "each": each, "values": values, "patterns": [Pattern.of("{asset}")]}
+    scene = Scene(tags, discovers=True, **rules)
+    scene.play(*((topic, payload, False) for payload in payloads for topic in "tuw"))
+    for samples in scene.line.samples:
+        assert samples.is_text or samples.value.dtype == "f8"
+        assert (samples.time >= 0).all()

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baotu.drivers.mqtt.values import as_kind, as_time, parse_json, raw_value
@@ -75,6 +75,7 @@ def test_a_payload_can_be_the_value_itself(payload: bytes, value: object) -> Non
     assert raw_value(payload) == value
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_malformed_or_a_value_and_nothing_else(payload: bytes) -> None:
     for read in (parse_json, raw_value):
@@ -84,6 +85,7 @@ def test_garbage_is_malformed_or_a_value_and_nothing_else(payload: bytes) -> Non
             assert no.frame == payload
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
                     lambda c: st.lists(c) | st.dictionaries(st.text(), c), max_leaves=20))  # fmt: skip
 def test_json_is_read_as_json(document: object) -> None:

@@ -42,6 +42,7 @@ def test_a_negative_int8_is_read_however_far_its_sign_was_extended(sent: int) ->
     assert value_of(sent, DataType.INT8) == -5.0
 
 
+@settings(deadline=None)
 @given(st.floats(width=32), st.floats())
 def test_floats_keep_every_bit(single: float, double: float) -> None:
     data = codec.encode(timestamp=T, metrics=[one(single, 9), one(double, 10)])
@@ -52,6 +53,7 @@ def test_floats_keep_every_bit(single: float, double: float) -> None:
     assert payload.value[1] == int.from_bytes(struct.pack("<d", double), "little")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_texts_survive(text: str) -> None:
     assert (
@@ -104,7 +106,7 @@ def test_a_row_of_like_metrics_is_read_as_the_loop_reads_it() -> None:
     assert seen == {i: (T + i, i / 3) for i in range(400) if i != 200}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 1 << 14), st.sampled_from([3, 9, 10, 11]), st.integers(0, 255)),
@@ -136,6 +138,7 @@ def test_runs_change_nothing(rows: list[tuple[int, int, int]]) -> None:
     assert values.tolist() == [float(v != 0) if k == 11 else float(v) for _, k, v in rows]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_garbage_is_refused_or_read_but_never_anything_else(data: bytes) -> None:
     try:
@@ -146,7 +149,7 @@ def test_garbage_is_refused_or_read_but_never_anything_else(data: bytes) -> None
         assert len(payload) <= len(data)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2000), st.integers(0, 255), st.integers(0, 2000))
 def test_a_payload_with_a_flipped_byte_or_cut_short_never_breaks_the_reader(
     at: int, byte: int, cut: int

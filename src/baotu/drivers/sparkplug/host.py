@@ -16,7 +16,7 @@ from baotu.sdk import Line, Malformed, Quality, Refused, Tag, Unreachable
 from . import codec
 from .births import Metric, declare
 from .collect import Collector
-from .datatypes import LONG_FIELD, ROWS, DataType, raw, value_of
+from .datatypes import LONG_FIELD, ROWS, DataType, raw
 from .nodes import Node, Unit
 from .topics import BDSEQ, REBIRTH, Scope, parse_address, parse_topic
 
@@ -295,6 +295,6 @@ def _field(metric: Metric) -> int:
 def _bdseq(payload: codec.Payload) -> int:
     for i, name in enumerate(payload.name):
         if name == BDSEQ.encode():
-            value = value_of(payload.value[i], payload.datatype[i] or 8)
-            return int(value) & 0xFF if isinstance(value, float) else -1
+            value = payload.value[i]
+            return value & 0xFF if isinstance(value, int) else -1
     return -1

@@ -66,7 +66,5 @@ class EdgeSettings:
         65_536, title="每个异常报文上限 Most bytes of a malformed frame kept", low=64, high=1 << 24
     )
     status: str = setting(
-        "",
-        title="状态页地址 Address of the local status page, empty for none",
-        example="[::1]:8081",
+        "[::1]:8081", title="本地状态页地址，空为关闭 Local status page, empty for none"
     )

@@ -160,6 +160,17 @@ def test_a_bug_is_audited_and_shown_on_the_app_with_the_authors_frames_only():
     assert "effects.py" not in trace and "sqlalchemy" not in trace
 
 
+def test_bugs_in_commands_stop_nothing_and_the_app_is_up_again_when_it_works():
+    board = Boarded()
+    bench = Bench(Coins(), board=board)
+    for _ in range(7):
+        with pytest.raises(ZeroDivisionError):
+            bench.do("add", name="bug")
+    assert not bench.chain.blame.stopped("coins")
+    bench.do("add", name="good")
+    assert (board.last.state, board.last.why) == ("up", "")
+
+
 class Boarded:
     last: Health
 

@@ -23,36 +23,36 @@ class Blame:
 
     def __init__(self, clock: Clock, board: Board | None, limit: int = 5) -> None:
         self.clock, self.board, self.limit = clock, board, limit
-        self._bugs: dict[str, int] = {}
+        self._bugs: dict[tuple[str, bool], int] = {}  # in a row, in commands or in streams
         self._stopped: set[str] = set()
         self._since: dict[str, tuple[str, int]] = {}  # the state of each app, and since when
         self._lock = threading.Lock()
         self.errors: deque[Exception] = deque(maxlen=20)  # the newest
 
-    def fine(self, app: str) -> None:
-        """A streaming handler ran well: bugs in a row begin again at zero."""
-        if app in self._bugs:
+    def fine(self, app: str, streaming: bool = False) -> None:
+        """It ran well: bugs in a row begin again at zero, and the app is up if it was not."""
+        if (app, streaming) in self._bugs:
             with self._lock:
-                if app not in self._stopped and self._bugs.pop(app, 0):
+                self._bugs.pop((app, streaming), 0)
+                if app not in self._stopped and (app, not streaming) not in self._bugs:
                     self._tell(app, "up", "", {})
 
     def bug(self, app: str, error: Exception, streaming: bool = False) -> bool:
-        """Show it; True when the app is stopped now, after `limit` bugs in a row in streams."""
+        """Show it; True when the app is stopped now, after `limit` bugs in a row in streams.
+
+        A command that fails has told its caller, so it stops nothing.
+        """
         with self._lock:
             self.errors.append(error)
-            count = self._bugs[app] = self._bugs.get(app, 0) + 1
-            stopped = streaming and count >= self.limit
-            if stopped:
+            count = self._bugs[app, streaming] = self._bugs.get((app, streaming), 0) + 1
+            if stopped := streaming and count >= self.limit:
                 self._stopped.add(app)
             why = f"{type(error).__name__}: {error}"
             if stopped:
                 why = f"stopped after {count} errors in a row: {why}; mend it and restart"
-            self._tell(
-                app,
-                "down" if stopped else "degraded",
-                why,
-                {"bugs": float(count), "traceback": frames(error)},
-            )
+            down = stopped or app in self._stopped
+            figures: dict[str, float | str] = {"bugs": float(count), "traceback": frames(error)}
+            self._tell(app, "down" if down else "degraded", why, figures)
         return stopped
 
     def stopped(self, app: str) -> bool:

@@ -192,6 +192,8 @@ class Committer:
                 receipts[whose, verb, deed.key] = deed.asked, answer
             part.rows.extend(deed.rows)
             writer.keep()
+            if deed.audited or deed.streaming:  # it ran a handler of the app
+                self.blame.fine(deed.app, deed.streaming)
         except Exception as error:  # noqa: BLE001 - the plant goes on, the caller is told
             writer.undo()
             part, reply, why = Part(), error, str(error)

@@ -121,10 +121,9 @@ class Schedule:
             return
         deeds = [self._deed(duty, end) for duty, end in waiting]
         replies = self.chain.submit_all(deeds)
-        for (duty, end), deed, reply in zip(waiting, deeds, replies, strict=True):
+        for (duty, end), reply in zip(waiting, replies, strict=True):
             if not isinstance(reply, Exception):
                 self._done[duty.key] = end
-                self.chain.blame.fine(deed.app)
 
     def _deed(self, duty: Duty, end: int) -> Deed:
         handler, start = duty.handler, end - duty.period

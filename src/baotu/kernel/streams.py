@@ -160,9 +160,7 @@ class Streams:
                 if deed is not None:
                     deeds.append(deed)
         if deeds:
-            for deed, reply in zip(deeds, self.chain.submit_all(deeds), strict=True):
-                if not isinstance(reply, Exception):
-                    self.chain.blame.fine(deed.app)
+            self.chain.submit_all(deeds)
 
     def _deed(self, handler: Handler, organisation: str, part: Samples) -> Deed | None:
         """What is to be committed; None when a handler had nothing to say."""
@@ -178,7 +176,7 @@ class Streams:
                 self.chain.blame.bug(app, error, streaming=True)
                 return None
             if not facts:
-                self.chain.blame.fine(app)
+                self.chain.blame.fine(app, streaming=True)
                 return None
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:

@@ -211,11 +211,10 @@ def history_counts(history: DuckHistory, folder: Path, ids: range) -> tuple[int,
     """(rows, different (tag, value), rows whose time is not that of their value)"""
     path = folder / "all.parquet"
     history.export(path, ids, 0, 2**62, "parquet")
-    row = duckdb.sql(
+    (row,) = duckdb.sql(
         "select count(*), count(distinct (tag, value)), "
         f"count(*) filter (epoch_ns(time) <> {BASE} + value::bigint * {MS}) from '{path}'"
-    ).fetchone()
-    assert row is not None
+    ).fetchall()
     return row[0], row[1], row[2]
 
 

@@ -29,12 +29,12 @@ class Keeper:
     def __init__(self, history: DuckHistory, tell: Callable[[Health], None] | None = None) -> None:
         self.history, self._tell = history, tell
         self._stop = threading.Event()
-        self._why = ""
+        self._why: str | None = None
         self.turns = self.sealed = self.merged = self.dropped = self.failures = 0
         self._thread = threading.Thread(target=self._run, name="history-keeper", daemon=True)
 
     def start(self) -> None:
-        self._say("up")
+        self._say()
         self._thread.start()
 
     def stop(self, timeout_s: float = 30.0) -> bool:
@@ -81,23 +81,25 @@ class Keeper:
             try:
                 if self.turn():
                     wait = 0.0
-                self._say("up")
+                self._say()
             except TROUBLE as error:
                 self.failures += 1
                 wait = min(RETRY_S, wait * 2 ** min(self.failures, 10))
-                self._say("degraded", f"{str(error).splitlines()[0]}; it is tried again")
+                self._say(f"{str(error).splitlines()[0]}; it is tried again")
             self._stop.wait(wait)
 
-    def _say(self, state: str, why: str = "") -> None:
-        if why != self._why or self.turns == 0:
-            self._why = why
-            if self._tell:
-                self._tell(
-                    Health(
-                        kind="history",
-                        name="keeper",
-                        since=self.history.now(),
-                        why=why,
-                        state="degraded" if state == "degraded" else "up",
-                    )
+    def _say(self, why: str = "") -> None:
+        """Only a change is told."""
+        if why == self._why:
+            return
+        self._why = why
+        if self._tell:
+            self._tell(
+                Health(
+                    kind="history",
+                    name="keeper",
+                    state="degraded" if why else "up",
+                    since=self.history.now(),
+                    why=why,
                 )
+            )

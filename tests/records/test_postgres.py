@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,15 +25,17 @@ psycopg = pytest.importorskip("psycopg", reason="the extra baotu[postgres] is no
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """A server on a socket in a folder, no network; its URL."""
     postgres = need("postgres")
+    with tempfile.TemporaryDirectory(prefix="baotu-pg-") as folder:  # pytest's own is root's alone
+        yield from served(postgres, Path(folder))
+
+
+def served(postgres: str, folder: Path) -> Iterator[str]:
     programs = Path(postgres).resolve().parent
-    folder = tmp_path_factory.mktemp("pg")
     user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
     if user:
-        for place in (folder, *folder.parents[:2]):
-            place.chmod(0o755)
         shutil.chown(folder, user, user)
     data = folder / "data"
     setup = [programs / "initdb", "-D", data, "-U", "baotu", "-A", "trust", "--no-sync"]

@@ -16,6 +16,7 @@ from baotu.history.duck import DuckHistory
 from baotu.history.settings import HistorySettings
 from baotu.kernel.clock import SystemClock
 from baotu.sdk import Samples, Tag
+from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Reply
 
@@ -72,6 +73,7 @@ def edge(
     folder: Path,
     name: str = "e1",
     on_write: Callable[[int, float | str, int], Reply] | None = None,
+    clock: Clock | None = None,
     **settings: object,
 ) -> EdgeLink:
     return EdgeLink(
@@ -79,7 +81,7 @@ def edge(
         wire,
         edge=name,
         settings=FabricSettings(flush_ms=1, **settings),  # type: ignore[arg-type]
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         on_write=on_write,
     )
 

@@ -17,6 +17,7 @@ from baotu.fabric.wire import Wire, ZenohWire, wait
 from baotu.sdk import Samples, Unreachable
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Reply
+from baotu.sdk.testing.clock import JumpingClock
 from tests.fabric.plant import Hub, edge, frame, tags, until
 
 
@@ -306,4 +307,26 @@ def test_messages_that_follow_nothing_or_are_no_messages_are_refused(
     assert wait(wire, key("hub", "frames"), b"x", head=b"short") == bytes(Answer.REFUSED)
     assert wait(wire, key("hub", "hello"), b"x", head=b"short") == bytes(Answer.REFUSED)
     assert hub.history.spans("f" * 32) == [(5, 7)]
+    hub.close()
+
+
+def test_a_wall_clock_that_jumps_at_the_edge_disturbs_neither_samples_nor_writes(
+    wire: Wire, tmp_path: Path
+) -> None:
+    clock, deadlines = JumpingClock(now=0), list[int]()
+
+    def on_write(tag: int, value: float | str, deadline: int) -> Reply:
+        deadlines.append(deadline - clock.now())
+        return Reply(done=True)
+
+    hub, link = Hub(wire, tmp_path), edge(wire, tmp_path / "log", on_write=on_write, clock=clock)
+    link.hello(tags(3))
+    for i, jump in enumerate((0, 3_600, -7_200, 10**7)):
+        clock.jump_wall(jump)
+        link.append(frame(i))
+        assert hub.link.write("e1", 1, 1.0, time.time_ns() + 5 * 10**9).done
+    assert link.drained(10)
+    assert hub.values(100) == [0, 1, 2, 3]
+    assert all(0 < left <= 5 * 10**9 for left in deadlines)
+    link.close()
     hub.close()

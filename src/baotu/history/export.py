@@ -51,13 +51,7 @@ def export(
         main = stack.enter_context(store.snapshot())
         db = stack.enter_context(store.workshop())
         sources = _sources(store, main, stack, np.unique(np.asarray(tags, "i4")), start, end)
-        named = {  # noqa: F841 DuckDB reads it by its name
-            "tag": np.fromiter(names, "i4", len(names)),
-            "name": np.array(list(names.values()) or [], object),
-        }
-        db.execute("create table names(tag int, name varchar)")
-        if names:
-            db.execute("insert into names select * from named")
+        _enter_names(db, names)
         body = " union all ".join(sources) or (
             "select 0::int as tag, 0::bigint as time, null::double as value, "
             "null::varchar as text, 0::utinyint as quality where false"
@@ -70,6 +64,16 @@ def export(
         sync(new)
         new.replace(path)
         return count
+
+
+def _enter_names(db: Connection, names: Mapping[int, str]) -> None:
+    db.execute("create table names(tag int, name varchar)")
+    if names:
+        named = {  # noqa: F841 DuckDB reads it by its name
+            "tag": np.fromiter(names, "i4", len(names)),
+            "name": np.array(list(names.values()), object),
+        }
+        db.execute("insert into names select * from named")
 
 
 def _write(db: Connection, select: str, path: Path, format: Format) -> int:

@@ -12,7 +12,7 @@ from baotu.drivers.modbus import DRIVER as MODBUS
 from baotu.house import file as house
 from baotu.sdk.asset import LEVELS as HOUSE_LEVELS
 from baotu.sdk.testing.drivers import ask, read
-from baotu_plant import config
+from baotu_plant import config, picture
 from baotu_plant.__main__ import DEFAULT_BASE
 from baotu_plant.layout import LEVELS, Layout
 from baotu_plant.modbus import Bank, Stream
@@ -37,7 +37,7 @@ def plant():
 
 
 def test_committed_files_are_what_the_model_generates():
-    made = config.files(config.default_ports(DEFAULT_BASE))
+    made = config.files(config.default_ports(DEFAULT_BASE)) | {"plant.svg": picture.svg()}
     for name, text in made.items():
         assert (EXAMPLE / name).read_text(encoding="utf-8") == text, (
             f"{name} is old: python -m baotu_plant --write-default examples/plant"

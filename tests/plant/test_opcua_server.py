@@ -58,7 +58,8 @@ def test_node_opcua_browses_reads_writes_subscribes_and_reads_history(tmp_path):
             out, err = await asyncio.wait_for(process.communicate(), 60)
             assert process.returncode == 0, err.decode()
             commanded = plant.told[plant.points.find("furnace-3", "setpoint").index]
-            return json.loads(out.decode().splitlines()[-1]), commanded
+            line = next(row for row in out.splitlines() if row.startswith(b"{"))
+            return json.loads(line), commanded
 
     told, commanded = asyncio.run(visit())
     assert told["namespaces"][2] == "urn:quancheng:casting-line:machines"

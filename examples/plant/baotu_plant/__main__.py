@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .broker import BrokerError
+from . import picture
+from .broker import BrokerError, die_with_parent
 from .config import default_ports, write
 from .faults import Faults, Planned, UnknownFault, planned
 from .layout import Layout
@@ -31,8 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{fault.name:32} {fault.title}\n")
         return 0
     if asked.write_default:
-        write(Path(asked.write_default), default_ports(DEFAULT_BASE))
+        folder = Path(asked.write_default)
+        write(folder, default_ports(DEFAULT_BASE))
+        (folder / "plant.svg").write_text(picture.svg(), encoding="utf-8")
         return 0
+    if asked.with_parent:
+        die_with_parent()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     try:
         faults = [_known(planned(text)) for text in asked.fault]
@@ -98,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--broker", choices=("auto", "mosquitto", "amqtt"), default="auto")
     add("--control", default="", help="[::1]:port or the path of a Unix socket")
     add("--fault", action="append", default=[], metavar="KIND:MACHINE[*SEVERITY][@SECONDS]")
+    add("--with-parent", action="store_true", help="end when the starting program ends (Linux)")
     add("--list-faults", action="store_true", help="print all switches and end")
     add("--write-default", default="", metavar="DIR", help="write the committed files and end")
     return parser

@@ -45,7 +45,7 @@ def connect(client: str, will: tuple[str, bytes], keepalive_s: int) -> bytes:
 
 def packets(buffer: bytearray) -> list[tuple[int, bytes]]:
     """Take all whole packets out of a buffer: (first byte, body). Raises MqttError."""
-    found = []
+    found: list[tuple[int, bytes]] = []
     while len(buffer) >= 2:
         size, place = 0, 1
         while True:

@@ -7,7 +7,8 @@ Part 3 (reference and data types) and Part 5 (objects and types of a server).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from asyncua import ua
 
@@ -171,8 +172,7 @@ def _lines(table: str) -> Iterator[tuple[str, list[str]]]:
         yield parent, children.split()
 
 
-def _branch(table: str, make: object) -> Iterator[ua.AddNodesItem]:
-    assert callable(make)
+def _branch(table: str, make: Callable[[str, str], ua.AddNodesItem]) -> Iterator[ua.AddNodesItem]:
     first = True
     for parent, children in _lines(table):
         if first:
@@ -183,14 +183,14 @@ def _branch(table: str, make: object) -> Iterator[ua.AddNodesItem]:
 
 
 def _item(
-    name: str, parent: str, reference: str, kind: ua.NodeClass, attributes: object, type: str = ""
+    name: str, parent: str, reference: str, kind: ua.NodeClass, attributes: Any, type: str = ""
 ) -> ua.AddNodesItem:
     item = ua.AddNodesItem()
     item.RequestedNewNodeId = node_id(name)
     label = NAMES.get(name, name.rpartition("_")[2])
     item.BrowseName = ua.QualifiedName(label, 0)
     item.NodeClass = kind
-    attributes.DisplayName = ua.LocalizedText(label)  # type: ignore[attr-defined]
+    attributes.DisplayName = ua.LocalizedText(label)
     item.NodeAttributes = attributes
     if parent:
         item.ParentNodeId = node_id(parent)

@@ -129,7 +129,7 @@ class Plant:
             options.control or f"[{options.host}]:{wanted['control']}"
         )
         push(self.control.stop)
-        known = {**self.listeners, **self.servers}
+        known: dict[str, Listener | OpcUa] = {**self.listeners, **self.servers}
         self.ports = Ports(
             devices={name: known[name].port for name in known}, mqtt=broker.port, control=control
         )

@@ -162,4 +162,4 @@ def test_a_hundred_thousand_rows_play_without_holding_the_loop(tmp_path):
             await line.until(lambda: line.count == 1_000_000, 60, "a million samples")
         return seen.worst_s
 
-    assert asyncio.run(go()) < 0.5
+    assert asyncio.run(go()) < 1.0  # measured 0.05 s

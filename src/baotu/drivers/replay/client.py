@@ -18,6 +18,7 @@ from .tables import number_column, text_column
 TICK_S = 0.05
 NOTE_S = 1.0
 MOST = 20_000  # samples delivered in one go; between them others have their turn
+Columns = tuple[np.ndarray, list[np.ndarray]]
 SECOND, MILLISECOND = 1_000_000_000, 1_000_000
 
 
@@ -106,14 +107,15 @@ class _Player:
         """Once through the file; the number of rows."""
         source = self._recording.rows()
         first, last, step, count, cut = 0, 0, SECOND, 0, 0
-        while (rows := await asyncio.to_thread(next, source, None)) is not None:
+        while (read := await asyncio.to_thread(self._read, source)) is not None:
+            rows, columns = read
             if not count:
                 first = last = int(rows.times[0])
             times, cut = self._shortened(rows.times, last, cut)
             if len(rows.times) > 1:
                 step = max(1, int(np.median(np.diff(rows.times))))
             last, count = int(rows.times[-1]), count + len(rows.times)
-            await self._chunk(rows, times - first)
+            await self._chunk(rows, columns, times - first)
         self._played += last - first - cut + step
         return count
 
@@ -126,12 +128,17 @@ class _Player:
         over = np.cumsum(np.maximum(pauses - limit, 0)) + cut
         return times - over, int(over[-1])
 
-    async def _chunk(self, rows: Rows, since: np.ndarray) -> None:
+    def _read(self, source: Iterator[Rows]) -> tuple[Rows, Columns] | None:
+        """The next chunk, all its cells turned into values: beside the loop, not on it."""
+        rows = next(source, None)
+        return None if rows is None else (rows, self._columns(rows))
+
+    async def _chunk(self, rows: Rows, columns: Columns, since: np.ndarray) -> None:
         due = (self._played + since) / self._settings.speed  # ns after the beginning
         recorded = self._settings.start == "recorded"
         # whole ns since the beginning: a float has no room for those since 1970
         stamps = rows.times if recorded else self._wall + np.rint(due).astype(np.int64)
-        numbers, texts = self._columns(rows)
+        numbers, texts = columns
         at, width = 0, max(1, len(self._numbers) + len(self._texts))
         while at < len(due):
             elapsed = (self._loop.time() - self._begin) * 1e9
@@ -145,7 +152,7 @@ class _Player:
             else:
                 await asyncio.sleep(min(max((due[at] - elapsed) / 1e9, 0.001), TICK_S))
 
-    def _columns(self, rows: Rows) -> tuple[np.ndarray, list[np.ndarray]]:
+    def _columns(self, rows: Rows) -> Columns:
         """Numbers as a matrix of (rows, tags), texts as one array for each tag."""
         cells, decimal = rows.chunk.cells, self._settings.decimal
         numbers = np.empty((len(rows.kept), len(self._numbers)))

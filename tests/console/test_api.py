@@ -205,7 +205,7 @@ def test_faults_are_switched_or_absent(web, new):
     on = web.post("/api/faults", json={"name": "cavitation", "on": True}).json()["faults"]
     assert [f["name"] for f in on if f["on"]] == ["cavitation"]
     assert web.post("/api/faults", json={"name": "rain", "on": True}).status_code == 404
-    assert new.get("/api/faults").json()["detail"].startswith("there is no demo plant")
+    assert new.get("/api/faults").json()["detail"].endswith("`baotu demo` starts one")
 
 
 def test_export_is_a_file(web):

@@ -185,7 +185,10 @@ def _faults(api: APIRouter, rooms: Rooms) -> None:
 
 def _plant(rooms: Rooms) -> Any:
     if rooms.faults is None:
-        raise NotFound("faults", "there is no demo plant here; `baotu demo` starts one")
+        raise NotFound(
+            "faults",
+            "这里没有演示工厂，用 `baotu demo` 启动 There is no demo plant here; `baotu demo` starts one",
+        )
     return rooms.faults
 
 

@@ -58,7 +58,10 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         """One asset or place: its type, what is directly below it, its own tags, open alarms."""
         found = rooms.plant.asset(path)
         if found is None:
-            raise NotFound("path", f"there is no asset {path!r}; see /api/assets")
+            raise NotFound(
+                "path",
+                f"没有资产 {path!r}，见 /api/assets There is no asset {path!r}; see /api/assets",
+            )
         rows = told.listed(rooms, rooms.identify(request))
         kind = rooms.plant.types().get(found.type)
         inside = f"{path}/"

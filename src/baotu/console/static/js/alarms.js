@@ -31,7 +31,7 @@ class Alarms extends Part {
 
   tabs() {
     const tab = (which, title) => h("button", { class: "btn", "aria-pressed": String(this.which === which), onclick: () => this.turn(which) }, t(title));
-    const filter = [1, 2, 3, 4].map((p) => h("button", { class: "btn", "aria-pressed": String(this.only === p), "aria-label": `${t("只看 Only")} ${t(PRIORITY[p])}`, onclick: () => ((this.only = this.only === p ? 0 : p), this.draw()) }, shape(p), String(this.told.counts[p - 1])));
+    const filter = [1, 2, 3, 4].map((p) => h("button", { class: this.told.counts[p - 1] ? "btn" : "btn tally none", "aria-pressed": String(this.only === p), "aria-label": `${t("只看 Only")} ${t(PRIORITY[p])}`, onclick: () => ((this.only = this.only === p ? 0 : p), this.draw()) }, shape(p), String(this.told.counts[p - 1])));
     return [h("span", { class: "bar" }, tab("open", "未结 Open"), tab("history", "历史 History")), h("span", { class: "bar" }, this.which === "open" ? filter : tallies(this.told.counts)), this.field];
   }
 
@@ -57,7 +57,7 @@ class Alarms extends Part {
 
   past(rows) {
     const heads = ["时间 Time", "事 What", "报警 Alarm", "谁 Who", "说明 Note"];
-    return h("div", { class: "wide" }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, rows.map((e) => h("tr", {},
+    return h("div", { class: "wide" }, h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, rows.map((e) => h("tr", {},
       h("td", { class: "tight" }, clock(e.time)), h("td", { class: "tight" }, t(WHAT[e.what] ?? e.what)), h("td", {}, e.priority ? [shape(e.priority), " "] : null, t(e.message), e.asset ? h("div", {}, h("a", { class: "small", href: assetLink(e.asset) }, e.asset)) : null), h("td", {}, e.who), h("td", {}, t(e.note)))))));
   }
 
@@ -86,7 +86,7 @@ class Alarms extends Part {
   }
 
   async ask(name, alarm) {
-    if (await openForm(this.verbs[name], { alarm: alarm.id, minutes: 60 })) this.load();
+    if (await openForm(this.verbs[name], { minutes: 60 }, { alarm: alarm.id }, t(alarm.message))) this.load();
   }
 }
 

@@ -8,7 +8,7 @@ class Audit extends Part {
     this.body = h("tbody", {});
     this.more = h("div", { class: "empty" });
     const heads = ["时间 Time", "谁 Who", "动作 Verb", "结果 Outcome", "原因 Reason"];
-    this.append(h("header", {}, this.field), h("div", { class: "wide" }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), this.body)), this.more);
+    this.append(h("header", {}, this.field), h("div", { class: "wide" }, h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), this.body)), this.more);
     let timer;
     this.field.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(() => this.load(), 200))));
     this.load();

@@ -10,6 +10,9 @@ const TEN_YEARS = 10 * 365 * 86400e3;
 export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const colour = (n) => token(`--s${(n % 8) + 1}`);
 
+/** Tags of one unit share an axis; a tag of texts has one of its own. */
+const axisOf = (tag) => (tag.kind === "text" ? `text ${tag.name}` : tag.kind === "number" ? unit(tag.unit) : " ");
+
 export class TrendChart extends EventTarget {
   /** tags: rows as the API tells them. span in ms: follows the present unless `fix` is called. */
   constructor(el, tags, span) {
@@ -37,20 +40,22 @@ export class TrendChart extends EventTarget {
   }
 
   build() {
-    const units = [...new Set(this.tags.map((tag) => (tag.kind === "number" ? unit(tag.unit) : " ")))];
+    const units = [...new Set(this.tags.map(axisOf))];
+    this.words = {};
+    for (const tag of this.tags) if (tag.kind === "text") this.words[axisOf(tag)] = this.wordsOf(tag);
     const text = token("--muted"), line = token("--line");
     const narrow = this.el.clientWidth < 560;
     const step = narrow ? 38 : 56;
     const left = Math.ceil(units.length / 2), right = Math.floor(units.length / 2);
     const yAxis = units.map((name, n) => ({
-      type: "value", scale: true, name, position: n % 2 ? "right" : "left", offset: Math.floor(n / 2) * step, nameGap: 8,
+      ...(this.words[name] ? { type: "category", data: this.words[name], name: "" } : { type: "value", scale: true, name }), position: n % 2 ? "right" : "left", offset: Math.floor(n / 2) * step, nameGap: 8,
       nameTextStyle: { color: text, align: n % 2 ? "left" : "right" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 },
       axisLine: { show: units.length > 1, lineStyle: { color: line } }, splitLine: { show: n === 0, lineStyle: { color: line } }, splitNumber: 4,
     }));
     const only = this.tags.length === 1 ? this.tags[0] : null;
     const limit = (value, name) => (value == null ? null : { yAxis: value, label: { formatter: name, position: "insideEndTop", color: text } });
     const series = this.tags.map((tag, n) => ({
-      name: tag.name, type: "line", showSymbol: false, yAxisIndex: units.indexOf(tag.kind === "number" ? unit(tag.unit) : " "), data: this.points[tag.name] ?? [],
+      name: tag.name, type: "line", showSymbol: false, yAxisIndex: units.indexOf(axisOf(tag)), data: this.points[tag.name] ?? [],
       step: tag.kind === "number" ? false : "end", lineStyle: { width: 1.5, type: DASHES[n % 8] }, color: colour(n), emphasis: { disabled: true }, connectNulls: false,
       markLine: only ? { silent: true, symbol: "none", animation: false, lineStyle: { color: token("--mark"), type: "dashed" }, data: [limit(tag.low, t("下限 Low")), limit(tag.high, t("上限 High"))].filter(Boolean) } : undefined,
     }));
@@ -63,10 +68,15 @@ export class TrendChart extends EventTarget {
     this.drawMarks();
   }
 
+  /** Different texts in the order they came: the steps of their axis. */
+  wordsOf(tag) {
+    return [...new Set((this.points[tag.name] ?? []).map((point) => point[1]).filter((word) => word !== null))];
+  }
+
   tip(rows) {
     const box = document.createElement("div");
     box.append(new Date(rows[0].axisValue).toLocaleString(undefined, { hour12: false, fractionalSecondDigits: this.to - this.from < 60e3 ? 3 : undefined }));
-    for (const row of rows) {
+    for (const row of new Map(rows.map((row) => [row.seriesIndex, row])).values()) {
       const tag = this.tags[row.seriesIndex];
       const line = document.createElement("div");
       line.innerHTML = row.marker; // drawn by ECharts, no text of ours
@@ -103,6 +113,7 @@ export class TrendChart extends EventTarget {
     if (this.painting) return;
     this.painting = requestAnimationFrame(() => {
       this.painting = 0;
+      if (this.tags.some((tag) => tag.kind === "text" && this.wordsOf(tag).length !== this.words[axisOf(tag)].length)) return this.build();
       this.chart.setOption({ xAxis: { min: this.from, max: this.to }, series: this.tags.map((tag) => ({ data: this.points[tag.name] ?? [] })) });
       this.drawMarks();
     });

@@ -34,8 +34,11 @@ class Chart extends Part {
       if (one.label) one.label.color = token("--text");
       for (const item of one.data ?? []) if (item?.label_colour !== undefined) item.itemStyle = { color: colour(item.label_colour) };
     }
-    return { color: [0, 1, 2, 3, 4, 5, 6, 7].map(colour), animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily }, grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true },
-      tooltip: { backgroundColor: token("--raised"), borderColor: line, textStyle: { color: token("--text"), fontSize: 12 }, confine: true, ...option.tooltip }, legend: { ...option.legend, textStyle: { color: text } }, ...option, tooltip_: 0 };
+    return {
+      ...option, color: [0, 1, 2, 3, 4, 5, 6, 7].map(colour), animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
+      grid: { left: 8, right: 16, top: 32, bottom: 8, containLabel: true }, legend: { ...option.legend, textStyle: { color: text } },
+      tooltip: { backgroundColor: token("--raised"), borderColor: line, textStyle: { color: token("--text"), fontSize: 12 }, confine: true, ...option.tooltip },
+    };
   }
 }
 

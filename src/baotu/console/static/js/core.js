@@ -106,7 +106,7 @@ export class Part extends HTMLElement {
 
 export function problem(error, again) {
   const where = error.instance ? h("span", { class: "small muted" }, error.instance) : null;
-  return h("div", { class: "problem", role: "alert" }, h("b", {}, error.message), where,
+  return h("div", { class: "problem", role: "alert" }, h("b", {}, t(error.message)), where,
     again ? h("button", { class: "btn", onclick: () => again() }, t("再试 Try again")) : null);
 }
 

@@ -1,13 +1,16 @@
 /** A command in a dialog, asked for by its own schema; a refusal stands at the field it names. */
 import { h, send, t, toast } from "./core.js";
 
-/** values: filled in already. Resolves true when the command was done, false when given up. */
-export function openForm(verb, values = {}) {
+/**
+ * values: filled in already. fixed: what the row that was clicked decides, shown and not asked for.
+ * Resolves true when the command was done, false when given up.
+ */
+export function openForm(verb, values = {}, fixed = {}, about = "") {
   return new Promise((resolve) => {
     const key = crypto.randomUUID?.() ?? String(Math.random());
     const fields = {};
     const refused = h("p", { class: "problem", hidden: true, role: "alert" });
-    const rows = Object.entries(verb.takes.properties ?? {}).map(([name, schema]) => {
+    const rows = Object.entries(verb.takes.properties ?? {}).filter(([name]) => !(name in fixed)).map(([name, schema]) => {
       const input = inputFor(schema, values[name] ?? schema.default);
       const why = h("small", {});
       const row = h("label", { class: "field" }, h("span", {}, t(schema.title) || name), input, why);
@@ -15,7 +18,7 @@ export function openForm(verb, values = {}) {
       return row;
     });
     const act = h("button", { class: "btn main-act", type: "submit" }, t(verb.title) || verb.name);
-    const form = h("form", { method: "dialog" }, h("h2", {}, t(verb.title) || verb.name), verb.summary ? h("p", { class: "muted" }, t(verb.summary)) : null, ...rows, refused,
+    const form = h("form", { method: "dialog" }, h("h2", {}, t(verb.title) || verb.name), verb.summary ? h("p", { class: "muted" }, t(verb.summary)) : null, about ? h("p", {}, h("b", {}, about)) : null, ...rows, refused,
       h("div", { class: "end" }, h("button", { class: "btn", type: "button", onclick: () => box.close() }, t("放弃 Cancel")), act));
     const box = h("dialog", { "aria-label": t(verb.title) }, form);
     let done = false;
@@ -25,7 +28,7 @@ export function openForm(verb, values = {}) {
       refused.hidden = true;
       act.disabled = true;
       try {
-        await send(`${verb.app}/${verb.name}`, given(fields), "POST", key);
+        await send(`${verb.app}/${verb.name}`, { ...given(fields), ...fixed }, "POST", key);
         done = true;
         box.close();
         toast(t("完成 Done"));

@@ -17,7 +17,7 @@ class Jobs extends Part {
     this.sign = sign;
     if (!jobs.length) return this.replaceChildren(empty(note || "没有任务。应用要求长计算时，进度会显示在这里。 No jobs. When an app asks for a long computation, its progress shows here."));
     const heads = ["编号 Id", "应用 App", "计算 Computation", "提出 By", "状态 State", "进度 Progress", ""];
-    this.replaceChildren(h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, jobs.map((job) => this.row(job)))));
+    this.replaceChildren(h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, jobs.map((job) => this.row(job)))));
   }
   row(job) {
     const live = ["queued", "running"].includes(job.state);

@@ -29,7 +29,7 @@ class Table extends Part {
       const text = cell === null ? "–" : typeof cell === "number" ? cell.toLocaleString(undefined, { maximumFractionDigits: 3 }) : dated(cell);
       return h("td", { class: numeric[n] ? "num" : "" }, n === 0 && to ? h("a", { href: link(to) }, text) : text);
     });
-    if (this.actions.length) shown.push(h("td", { class: "tight" }, h("span", { class: "end" }, this.actions.map((act) => h("button", { class: "btn", onclick: () => openForm(act.verb, Object.fromEntries(act.arguments.map(([name, n]) => [name, cells[n]]))) }, t(act.verb.title))))));
+    if (this.actions.length) shown.push(h("td", { class: "tight" }, h("span", { class: "end" }, this.actions.map((act) => h("button", { class: "btn", onclick: () => openForm(act.verb, {}, Object.fromEntries(act.arguments.map(([name, n]) => [name, cells[n]])), act.arguments.map(([, n]) => String(cells[n])).join(" · ")) }, t(act.verb.title))))));
     return h("tr", {}, shown);
   }
 }

@@ -1,0 +1,50 @@
+"""What a node gives back once it runs."""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from baotu.house.memory import few_arenas, forget_code, settle
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about Linux mappings")
+
+
+def resident_code_kb() -> int:
+    """Of all executable mappings of files."""
+    total, code = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-", line):
+            code = " r-xp " in line and "/" in line
+        elif code and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+
+@linux
+def test_code_that_is_forgotten_leaves_memory_and_comes_back_when_it_runs() -> None:
+    import duckdb
+
+    duckdb.sql("select 1").fetchall()
+    before = resident_code_kb()
+    assert forget_code() > 10
+    assert resident_code_kb() < before
+    assert duckdb.sql("select sum(range) from range(1000)").fetchall() == [(499_500,)]
+
+
+@linux
+def test_a_settled_process_leaves_its_first_objects_out_of_collections() -> None:
+    frozen = gc.get_freeze_count()
+    try:
+        assert settle() > 0
+        assert gc.get_freeze_count() > frozen
+    finally:
+        gc.unfreeze()
+
+
+def test_arenas_are_limited_or_it_says_no() -> None:
+    assert few_arenas() in (True, False)

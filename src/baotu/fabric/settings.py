@@ -19,9 +19,13 @@ class FabricSettings:
         [], title="连接端点 Endpoints to connect to", example=["tls/hub.example.com:7447"]
     )
     scouting: bool = setting(False, title="用组播发现其他节点 Find other nodes by multicast")
-    ca_file: str = setting("", title="TLS 根证书文件 File of the trusted root certificates")
-    certificate_file: str = setting("", title="TLS 本节点证书文件 File of this node's certificate")
-    key_file: str = setting("", title="TLS 私钥文件 File of its private key")
+    ca_file: str = setting(
+        "", path="config", title="TLS 根证书文件 File of the trusted root certificates"
+    )
+    certificate_file: str = setting(
+        "", path="config", title="TLS 本节点证书文件 File of this node's certificate"
+    )
+    key_file: str = setting("", path="config", title="TLS 私钥文件 File of its private key")
     log_mb: int = setting(
         2048, title="断网缓存上限 Most disk for samples the hub has not yet", unit="MBy", low=8
     )

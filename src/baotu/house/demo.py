@@ -51,7 +51,7 @@ class PlantProcess:
     def start(self) -> dict[str, Any]:
         """What it said when it was ready: `ports`, `config`. Raises Unreachable."""
         command = [sys.executable, "-m", "baotu_plant", "--config-out", str(self._folder)]
-        command += ["--data", str(self._folder / "data"), "--control", "[::1]:0"]
+        command += ["--data", str(self._folder / "data"), "--control", "[::1]:0", "--with-parent"]
         for fault in self._faults:
             command += ["--fault", fault]
         self._process = subprocess.Popen(
@@ -97,8 +97,8 @@ def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> 
         ready = plant.start()
         path = Path(ready["config"])
         with path.open("a", encoding="utf-8") as file:
-            file.write(bridges(int(ready["ports"]["mqtt"]), folder / "pki"))
-        config = adjusted(load(path), "all", folder / "data", listen)
+            file.write(bridges(int(ready["ports"]["mqtt"])))
+        config = adjusted(load(path, data=folder / "data"), "all", listen)
         node = Node(config, faults=PlantFaults(str(ready["ports"]["control"])))
         say("启动平台 starting the platform …")
         until_told(node, _welcome, seconds)
@@ -106,9 +106,9 @@ def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> 
         plant.stop()
 
 
-def bridges(mqtt: int, pki: Path) -> str:
+def bridges(mqtt: int) -> str:
     """The way out of the demo, as text of the configuration."""
-    opcua = f'endpoint = "opc.tcp://[::1]:{free_port()}"\npki = {literal(pki)}'
+    opcua = f'endpoint = "opc.tcp://[::1]:{free_port()}"'
     sparkplug = f'host = "::1"\nport = {mqtt}\ngroup = "baotu"\nnode = "demo"'
     return BRIDGES.format(opcua=opcua, sparkplug=sparkplug)
 
@@ -133,7 +133,7 @@ def run_replay(file: Path, speed: float, data: Path, listen: str, once: bool, pe
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "replay.toml"
     path.write_text("\n".join(_replay_lines(file, spec)) + "\n", encoding="utf-8")
-    until_told(Node(adjusted(load(path), "all", folder / "data", listen)), _welcome)
+    until_told(Node(adjusted(load(path, data=folder / "data"), "all", listen)), _welcome)
 
 
 def _replay_lines(file: Path, spec: Any) -> Iterator[str]:

@@ -34,19 +34,23 @@ class ConfigDesk:
     def text(self) -> str:
         return self._config.text
 
+    def _examined(self, text: str) -> tuple[HouseConfig | None, list[ConfigError]]:
+        """With the data folder of now: that one does not move while the node runs."""
+        return examine(self._config.path, text, self._config.basics.node.data)
+
     def path(self) -> Path:
         return self._config.path
 
     def check(self, text: str) -> list[ConfigError]:
-        made, problems = examine(self._config.path, text)
+        made, problems = self._examined(text)
         return [*problems, *(made.warnings if made else ())]
 
     def changes(self, text: str) -> list[str]:
-        made, _ = examine(self._config.path, text)
+        made, _ = self._examined(text)
         return list(_changes(self._config, made)) if made else []
 
     def replace(self, text: str, caller: Caller, reason: str) -> list[str]:
-        made, problems = examine(self._config.path, text)
+        made, problems = self._examined(text)
         if problems or made is None:
             raise problems[0]
         told = list(_changes(self._config, made))

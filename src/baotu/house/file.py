@@ -13,6 +13,7 @@ from baotu.kernel.config import Reader
 from baotu.kernel.registry import Registry
 from baotu.kernel.toml import Document
 from baotu.sdk import App, Asset, AssetType, ConfigError, DriverEntry, Property, Tag
+from baotu.sdk.settings import described
 
 from .settings import SECTIONS, Basics, DeviceSettings, ServerSettings
 
@@ -56,15 +57,18 @@ class HouseConfig:
     warnings: tuple[ConfigError, ...] = ()
 
 
-def load(path: Path, text: str | None = None) -> HouseConfig:
-    """The configuration in a file (or the text meant for it). Raises the first ConfigError."""
-    config, problems = examine(path, text)
+def load(path: Path, text: str | None = None, data: Path | None = None) -> HouseConfig:
+    """The configuration in a file (or the text meant for it). data: a folder that goes before the
+    file's. Raises the first ConfigError."""
+    config, problems = examine(path, text, data)
     if problems or config is None:
         raise problems[0]
     return config
 
 
-def examine(path: Path, text: str | None = None) -> tuple[HouseConfig | None, list[ConfigError]]:
+def examine(
+    path: Path, text: str | None = None, data: Path | None = None
+) -> tuple[HouseConfig | None, list[ConfigError]]:
     """The configuration, or everything that is wrong with it, in order of the lines."""
     try:
         if text is None:
@@ -78,14 +82,14 @@ def examine(path: Path, text: str | None = None) -> tuple[HouseConfig | None, li
         return None, [ConfigError("not UTF-8", str(path), "save it as UTF-8")]
     except ConfigError as error:
         return None, [error]
-    made = _House(reader, path, text).make()
+    made = _House(reader, path, text, data).make()
     problems = reader.sorted_problems()
     return (None if problems else made), problems
 
 
 class _House:
-    def __init__(self, reader: Reader, path: Path, text: str) -> None:
-        self.reader, self.path, self.text = reader, path, text
+    def __init__(self, reader: Reader, path: Path, text: str, data: Path | None) -> None:
+        self.reader, self.path, self.text, self.kept = reader, path, text, data
         self.data = reader.document.data
         self.warnings: list[ConfigError] = []
 
@@ -96,16 +100,15 @@ class _House:
             for name, kind in SECTIONS.items()
         }
         basics = Basics(**{name: value for name, value in made.items() if value is not None})
-        node = basics.node
-        base = self.path.parent
-        node = replace(
-            node, data=base / node.data, plugins=base / node.plugins if node.plugins else None
-        )
+        node, base = basics.node, self.path.parent
+        kept = self.kept or base / node.data
+        self.places = {"config": base, "data": kept}
+        node = replace(node, data=kept, plugins=base / node.plugins if node.plugins else None)
         self.registry = Registry(node.plugins)
         return HouseConfig(
             path=self.path,
             text=self.text,
-            basics=replace(basics, node=node),
+            basics=replace(basics, node=node, fabric=self.placed(basics.fabric)),
             assets=self.assets(),
             types=self.types(),
             devices=tuple(d for d in self.each("device", self.device) if d),
@@ -190,7 +193,15 @@ class _House:
         own = self.reader.make(
             side.Settings, {k: v for k, v in table.items() if k not in ours}, key
         )
-        return (shared, entry, own) if shared and own else None
+        return (shared, entry, self.placed(own)) if shared and own else None
+
+    def placed(self, settings: Any) -> Any:
+        """The same with absolute paths, wherever the program was started."""
+        texts = {
+            f.name: (getattr(settings, f.name), described(f)["path"]) for f in fields(settings)
+        }
+        moved = {n: str((self.places[w] / v).absolute()) for n, (v, w) in texts.items() if v and w}
+        return replace(settings, **moved) if moved else settings
 
     def device(self, table: Any, key: tuple[str | int, ...]) -> DeviceLine | None:
         made = self.plugin(table, key, DeviceSettings, "device")

@@ -31,7 +31,7 @@ SETTLED_S = 30.0  # by then devices are connected and servers are up
 def run_node(path: Path, role: str, data: Path | None, listen: str) -> None:
     """`baotu run`: raises ConfigError before anything has started."""
     set_up_log()
-    config = adjusted(load(path), role, data, listen)
+    config = adjusted(load(path, data=data), role, listen)
     for warning in config.warnings:
         say(f"! {warning}")
     until_told(
@@ -40,9 +40,7 @@ def run_node(path: Path, role: str, data: Path | None, listen: str) -> None:
     )
 
 
-def adjusted(
-    config: HouseConfig, role: str = "", data: Path | None = None, listen: str = ""
-) -> HouseConfig:
+def adjusted(config: HouseConfig, role: str = "", listen: str = "") -> HouseConfig:
     """The same with what the command line said before the file. Raises ConfigError."""
     node, console = config.basics.node, config.basics.console
     if role and role not in ROLES:
@@ -50,7 +48,7 @@ def adjusted(
     if listen:
         address(listen)
         console = replace(console, listen=listen)
-    node = replace(node, role=cast(Role, role) if role else node.role, data=data or node.data)
+    node = replace(node, role=cast(Role, role) if role else node.role)
     return replace(config, basics=replace(config.basics, node=node, console=console))
 
 

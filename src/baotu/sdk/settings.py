@@ -16,16 +16,19 @@ def setting(
     choices: tuple[str, ...] = (),
     example: object = None,
     secret: bool = False,
+    path: str = "",
 ) -> Any:
     """A line of a configuration file.
 
     title: «中文 English», one sentence. unit: UCUM. low, high: inclusive bounds.
     choices: the words allowed. example: shown in the sample when there is no default.
     secret: never shown in logs, exports or pages.
+    path: the text names a file or folder: "config" takes a relative one from the folder of the
+    configuration, "data" from the node's data folder; the driver is given an absolute one.
     """
     facts = {
         "title": title, "unit": unit, "low": low, "high": high,
-        "choices": choices, "example": example, "secret": secret,
+        "choices": choices, "example": example, "secret": secret, "path": path,
     }  # fmt: skip
     if isinstance(default, list | dict):
         return field(default_factory=lambda: type(default)(default), metadata=facts)
@@ -42,4 +45,5 @@ def described(line: Field[Any]) -> dict[str, Any]:
         "choices": (),
         "example": None,
         "secret": False,
+        "path": "",
     } | dict(line.metadata)

@@ -60,7 +60,9 @@ class ServerSettings:
         choices=("nan", "last"),
     )
     map_file: str = setting(
-        "", title="启动时写出地址表 CSV 的路径 File for the map of registers, written at start"
+        "",
+        path="data",
+        title="启动时写出地址表 CSV 的路径 File for the map of registers, written at start",
     )
     max_clients: int = setting(16, title="最多的连接数 Most connections", low=1, high=1000)
     idle_s: float = setting(

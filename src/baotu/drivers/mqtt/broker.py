@@ -35,10 +35,14 @@ class Broker:
     password: str = setting("", title="密码 Password", secret=True)
     tls: bool = setting(False, title="加密连接并验证证书 TLS with verified certificates")
     tls_ca: str = setting(
-        "", title="证书机构文件，空则用系统的 CA file (PEM), the system's when empty"
+        "", path="config", title="证书机构文件，空则用系统的 CA file (PEM), the system's when empty"
     )
-    tls_certificate: str = setting("", title="客户端证书文件 Client certificate file (PEM)")
-    tls_key: str = setting("", title="客户端私钥文件 Private key file of the client (PEM)")
+    tls_certificate: str = setting(
+        "", path="config", title="客户端证书文件 Client certificate file (PEM)"
+    )
+    tls_key: str = setting(
+        "", path="config", title="客户端私钥文件 Private key file of the client (PEM)"
+    )
     keepalive_s: int = setting(30, title="保活周期 Keep-alive", unit="s", low=1, high=3600)
     timeout_s: float = setting(
         5.0,

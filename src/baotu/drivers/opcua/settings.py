@@ -22,6 +22,7 @@ class ClientSettings:
     policy: str = setting("Basic256Sha256", title="安全策略 Security policy", choices=POLICIES)
     pki: str = setting(
         "pki/opcua",
+        path="data",
         title="证书目录(own、trusted、rejected) Certificate folder: own, trusted, rejected",
     )
     application_uri: str = setting(
@@ -105,6 +106,7 @@ class ServerSettings:
     namespace: str = setting("urn:baotu:tags", title="命名空间 Namespace of the tags")
     pki: str = setting(
         "pki/opcua-server",
+        path="data",
         title="证书目录(own、trusted、rejected) Certificate folder: own, trusted, rejected",
     )
     application_uri: str = setting(

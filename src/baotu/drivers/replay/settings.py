@@ -16,7 +16,9 @@ class Settings:
     """A file with one row for each moment (or, transposed, one row for each signal)."""
 
     file: str = setting(
-        title="记录文件 File: CSV, text in columns, or Parquet", example="recordings/pump.csv"
+        path="config",
+        title="记录文件 File: CSV, text in columns, or Parquet",
+        example="recordings/pump.csv",
     )
     speed: float = setting(
         1.0, title="速度倍数 How many times faster than it was recorded", low=0.001, high=1e6

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..app import App
+from ..clock import Clock
 from ..door import Verb
 from ..errors import Denied, Invalid
 from ..facts import Fact
@@ -67,6 +68,8 @@ class Fault(Exception):
 
 class Bench(Protocol):
     app: str
+    clock: Clock
+    facts: list[Fact]
     apps: Sequence[App]
 
     def __init__(self, *apps: App) -> None: ...

@@ -1,0 +1,133 @@
+"""An edge and a hub as two processes: the hub is killed, the edge goes on, nothing is missing."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from pymodbus import FramerType
+
+from baotu.house.demo import free_port
+from baotu.kernel.lifecycle import LoopThread
+from tests.drivers.modbus.test_peer_pymodbus import peer
+
+EDGE = """
+[node]
+name = "edge-1"
+role = "edge"
+[fabric]
+connect = ["tcp/[::1]:{link}"]
+[edge]
+status = "[::1]:{status}"
+[[device]]
+name = "plc"
+driver = "modbus"
+host = "::1"
+port = {device}
+period_s = 0.1
+asset = "plant/pump"
+[[device.tag]]
+property = "flow"
+address = "holding:0:float32"
+"""
+HUB = """
+[node]
+name = "hub-1"
+role = "hub"
+[fabric]
+listen = ["tcp/[::1]:{link}"]
+[console]
+listen = "[::1]:{console}"
+"""
+TAG = "plant/pump/flow"
+
+
+@pytest.fixture
+def device():
+    loop, served = LoopThread("device"), peer({0: [0x41A4, 0x0000]}, FramerType.SOCKET)
+
+    async def begin():
+        return await served.__aenter__()
+
+    async def end():
+        await served.__aexit__(None, None, None)
+
+    yield loop.call(begin())
+    loop.call(end())
+    loop.stop()
+
+
+class Node:
+    def __init__(self, config: Path):
+        run = [sys.executable, "-m", "baotu.cli", "run", "--config", str(config)]
+        self.process = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
+        assert re.search("Baotu", self.process.stdout.readline())
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(25)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://[::1]:{port}{path}", timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def wait(what, look, deadline_s=40):
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        try:
+            if found := look():
+                return found
+        except OSError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"did not happen in {deadline_s} s: {what}")
+
+
+@pytest.mark.slow
+@pytest.mark.peer("pymodbus")
+def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, device):
+    link, console, status = free_port(), free_port(), free_port()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "edge/e.toml").write_text(EDGE.format(link=link, status=status, device=device))
+    (tmp_path / "hub/h.toml").write_text(HUB.format(link=link, console=console))
+
+    def samples_out(port):
+        parts = get(port, "/status.json")["parts"]
+        return next(p["figures"]["samples_out"] for p in parts if p["kind"] == "edge")
+
+    def times():
+        return get(console, f"/api/history?tag={TAG}&points=5000&time=ms")["time"]
+
+    edge = Node(tmp_path / "edge/e.toml")  # first, with no hub in sight
+    alone = wait("the edge reads alone", lambda: get(status, "/status.json"))
+    time.sleep(1)
+    hub = Node(tmp_path / "hub/h.toml")
+    try:
+        wait("samples at the hub", lambda: len(times()) > 20)
+        hub.end(signal.SIGKILL)
+        killed = time.time() * 1000
+        time.sleep(3)
+        back = time.time() * 1000
+        hub = Node(tmp_path / "hub/h.toml")
+        wait("what was read meanwhile", lambda: times()[-1] > back + 1000)
+        wait("the whole time it was away", lambda: sum(killed < t < back for t in times()) > 20)
+        read = wait("what the edge has read", lambda: samples_out(status))
+        wait("all of it", lambda: len(times()) >= read)
+        seen = times()
+        kept = get(console, "/api/devices?kind=link")["healths"]
+    finally:
+        stopped = [hub.end(), edge.end()]
+
+    assert alone
+    assert stopped == [0, 0]
+    assert seen == sorted(set(seen)), "in order, none twice"
+    assert sum(killed < t < back for t in seen) > 20, "what was read while the hub was dead"
+    assert [h["figures"]["missing"] for h in kept] == [0]

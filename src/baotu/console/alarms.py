@@ -57,7 +57,7 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def _asked(rooms: Rooms, caller: Caller, name: str, limit: int) -> list[Mapping[str, Any]]:
     verb = next((v for v in rooms.door.verbs() if (v.app, v.name) == (APP, name)), None)
-    if verb is None:
+    if verb is None or (verb.permission and verb.permission not in caller.permissions):
         return []
     arguments = {"limit": limit} if "limit" in verb.takes.get("properties", {}) else {}
     return list(rooms.door.call(APP, name, arguments, caller))

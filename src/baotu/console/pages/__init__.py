@@ -39,6 +39,9 @@ def install(app: FastAPI, rooms: Rooms) -> None:
     if "/zh" not in {getattr(route, "path", "") for route in nice.routes}:
         for language in LANGUAGES:
             _register(language, static)
+    # NiceGUI's own app outlives a node that was stopped; it takes its middleware anew
+    nice.user_middleware.clear()
+    nice.middleware_stack = None
     ui.run_with(
         app, title="趵突 Baotu", favicon=STATIC / "icon.svg", dark=None, tailwind=False,
         reconnect_timeout=10, show_welcome_message=False, message_history_length=200,

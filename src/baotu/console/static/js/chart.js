@@ -93,9 +93,9 @@ export class TrendChart extends EventTarget {
     const width = Math.min(Math.max(to - from, least), most);
     const middle = (from + to) / 2;
     [this.from, this.to] = [middle - width / 2, middle + width / 2];
-    this.follow = this.to >= Date.now() && this.follow && false;
+    this.follow = false;
     this.paint();
-    this.plan(60);
+    this.plan(performance.now() - (this.asked ?? 0) > 150 ? 0 : 60); // the first turn of the wheel at once
     this.dispatchEvent(new Event("range"));
   }
 
@@ -128,7 +128,7 @@ export class TrendChart extends EventTarget {
     if (!this.tags.length) return;
     this.abort?.abort();
     this.abort = new AbortController();
-    const began = performance.now();
+    const began = (this.asked = performance.now());
     const [from, to] = [this.from, this.to];
     const pad = (to - from) * .02;
     const points = Math.min(2000, Math.max(400, this.el.clientWidth * 2));

@@ -1,10 +1,10 @@
 """Headless Chromium by its debugging protocol: open, look, click, type, photograph.
 
-    with Browser() as browser:
-        tab = browser.open(f"{site}/zh", width=390, height=844, dark=True)
-        tab.wait("document.querySelector('.area')")
-        tab.screenshot(path)
-        assert tab.errors == []
+with Browser() as browser:
+    tab = browser.open(f"{site}/zh", width=390, height=844, dark=True)
+    tab.wait("document.querySelector('.area')")
+    tab.screenshot(path)
+    assert tab.errors == []
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ class Tab:
         code = {"Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "Tab": 9}.get(key, 0)
         text = {"Enter": "\r"}.get(key, key if len(key) == 1 and not control else "")
         about = {"key": key, "windowsVirtualKeyCode": code, "modifiers": 2 if control else 0}
-        self.do("Input.dispatchKeyEvent", type="keyDown", **about, **({"text": text} if text else {}))
+        self.do(
+            "Input.dispatchKeyEvent", type="keyDown", **about, **({"text": text} if text else {})
+        )
         self.do("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def type(self, text: str) -> None:

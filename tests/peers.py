@@ -21,7 +21,9 @@ SHARED = Path(os.environ.get("BAOTU_SHARED", ROOT.parent / "shared"))
 def need(program: str) -> str:
     """The path of a program, or a skip that says what to install."""
     search = os.pathsep.join((os.environ.get("PATH", ""), *PLACES))
-    return shutil.which(program, path=search) or absent(program, f"install it or run `make peers`: {program}")
+    return shutil.which(program, path=search) or absent(
+        program, f"install it or run `make peers`: {program}"
+    )
 
 
 def need_npm(*packages: str) -> Path:

@@ -301,6 +301,21 @@ def call(
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
 
 
+@app.command("write")
+def write(
+    tag: Annotated[str, typer.Argument(help="位号 Tag")],
+    value: Annotated[str, typer.Argument(help="值 Value, in the unit of the tag")],
+    reason: Annotated[str, typer.Option("--reason", help="原因，记入审计 Why; kept in the audit")],
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """写一个位号并读回 Write a tag and read it back."""
+    from baotu.house.offline import data_folder
+
+    folder = data_folder(config, data)
+    typer.echo(_asked(folder, "write", tag=tag, value=value, reason=reason))
+
+
 def _asked(data: Path, do: str, **arguments: Any) -> Any:
     from baotu.house.control import ask
 

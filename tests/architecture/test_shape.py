@@ -11,9 +11,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "baotu"
 FILES = sorted([*SOURCE.rglob("*.py"), *(ROOT / "examples").rglob("*.py")])
 PLUGINS = sorted(
-    p.parent
-    for wing in (SOURCE / "drivers", SOURCE / "apps")
-    for p in wing.rglob("quality.toml")
+    p.parent for wing in (SOURCE / "drivers", SOURCE / "apps") for p in wing.rglob("quality.toml")
 )
 EXPECTED = sorted(
     p.parent

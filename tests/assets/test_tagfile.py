@@ -63,12 +63,12 @@ def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path, content, said):
 
 def test_an_excel_file_that_is_none_is_named(tmp_path):
     (tmp_path / "tags.xlsx").write_bytes(b"asset,property\n")
-    with pytest.raises(ConfigError, match="save it as .xlsx"):
+    with pytest.raises(ConfigError, match=r"save it as \.xlsx"):
         tagfile.read(tmp_path / "tags.xlsx")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="none.csv: no such file"):
+    with pytest.raises(ConfigError, match=r"none\.csv: no such file"):
         tagfile.read(tmp_path / "none.csv")
 
 

@@ -146,7 +146,11 @@ class FakeAudit:
         self.rows = rows
 
     def records(self, limit=200, search="", before=None):
-        found = [r for r in self.rows if search.lower() in f"{r.caller} {r.verb} {r.outcome} {r.reason}".lower()]
+        found = [
+            r
+            for r in self.rows
+            if search.lower() in f"{r.caller} {r.verb} {r.outcome} {r.reason}".lower()
+        ]
         return [r for r in found if before is None or r.time < before][:limit]
 
 
@@ -170,27 +174,61 @@ class FakeFaults:
         self.on: dict[str, bool] = {}
 
     def faults(self):
-        return [{"name": n, "title": t, "asset": a, "on": self.on.get(n, False)} for n, t, a in self.ROWS]
+        return [
+            {"name": n, "title": t, "asset": a, "on": self.on.get(n, False)}
+            for n, t, a in self.ROWS
+        ]
 
     def switch(self, name, on):
         self.on[name] = on
 
 
 def healths(now: int, fire: bool) -> list[Health]:
-    def part(kind: str, name: str, state: str = "up", why: str = "", ago: float = 7200, **figures: float | str):
-        return Health(kind=kind, name=name, state=state, since=now - round(ago * SECOND), why=why, node="hub", figures=figures)  # type: ignore[arg-type]
+    def part(
+        kind: str,
+        name: str,
+        state: str = "up",
+        why: str = "",
+        ago: float = 7200,
+        **figures: float | str,
+    ):
+        return Health(
+            kind=kind,
+            name=name,
+            state=state,
+            since=now - round(ago * SECOND),
+            why=why,
+            node="hub",
+            figures=figures,
+        )  # type: ignore[arg-type]
 
     rows = [part("node", "hub", ago=86_000, rss_mb=212.5, role="all")]
-    rows += [part("edge", f"edge-{n}", samples_per_s=620, backlog_frames=0, log_mb=84.2) for n in (1, 2)]
+    rows += [
+        part("edge", f"edge-{n}", samples_per_s=620, backlog_frames=0, log_mb=84.2) for n in (1, 2)
+    ]
     rows += [part("link", f"edge-{n} → hub", frames_per_s=10, age_ms=112) for n in (1, 2)]
     rows += [part("device", f"plc-{n}", driver="modbus", address=f"[2001:db8::{n}]:502", tags=206, reads_per_s=11.5, answer_ms=4.2)
              for n in range(1, 7)]  # fmt: skip
-    rows += [part("device", f"opc-{n}", driver="opcua", tags=180, values_per_s=180.0) for n in (1, 2)]
-    rows += [part("server", "opcua", address="opc.tcp://[::1]:4840", clients=1), part("history", "duckdb", commit_p99_ms=21.0)]
+    rows += [
+        part("device", f"opc-{n}", driver="opcua", tags=180, values_per_s=180.0) for n in (1, 2)
+    ]
+    rows += [
+        part("server", "opcua", address="opc.tcp://[::1]:4840", clients=1),
+        part("history", "duckdb", commit_p99_ms=21.0),
+    ]
     if fire:
         why = "2001:db8::2 连接被拒绝，第 41 次重试 Connection refused by 2001:db8::2, 41st retry"
         rows.append(part("device", "plc-2", "down", why, 1900, driver="modbus", tags=206))
-        rows.append(part("edge", "edge-2", "degraded", "积压 1,830 帧 1,830 frames behind", 1900, backlog_frames=1830))
+        rows.append(
+            part(
+                "edge",
+                "edge-2",
+                "degraded",
+                "积压 1,830 帧 1,830 frames behind",
+                1900,
+                backlog_frames=1830,
+            )
+        )
     return rows
 
 
@@ -208,7 +246,13 @@ def audit_rows(now: int, many: int) -> list[AuditRow]:
 
 
 def cards(now: int) -> list[AppCard]:
-    well = Health(kind="app", name="overheat", state="up", since=now - 3600 * SECOND, figures={"samples": 81_223, "alarms": 3})
+    well = Health(
+        kind="app",
+        name="overheat",
+        state="up",
+        since=now - 3600 * SECOND,
+        figures={"samples": 81_223, "alarms": 3},
+    )
     return [
         AppCard(name="overheat", title="电机超温 Motor overheat", summary="Raise one alarm while a motor is hotter than its limit. 电机超温报警。",
                 serves=("2.7",), settings={"limit": 80.0, "margin": 5.0}, listens=("Motor.temperature",), permissions=("alarm.raise",), health=well),
@@ -250,7 +294,9 @@ def beat(rooms: Rooms, stop: threading.Event, most: int = 20_000) -> None:
     while not stop.wait(0.25):
         part = ids[turn % 4 :: 4]
         turn += 1
-        for samples in rooms.history.samples(part, np.full(len(part), rooms.now() // 10**6 * 10**6)):  # type: ignore[attr-defined]
+        for samples in rooms.history.samples(
+            part, np.full(len(part), rooms.now() // 10**6 * 10**6)
+        ):  # type: ignore[attr-defined]
             rooms.live.publish(samples)  # type: ignore[attr-defined]
 
 

@@ -24,11 +24,20 @@ def asks(**fields: tuple[str, str]) -> dict[str, Any]:
 
 
 class FakeDoor:
-    def __init__(self, plant: FakePlant, history: FakeHistory, now: Callable[[], int], fire: bool) -> None:
+    def __init__(
+        self, plant: FakePlant, history: FakeHistory, now: Callable[[], int], fire: bool
+    ) -> None:
         self.plant, self.history, self.now = plant, history, now
         self.tellers: list[Callable[[Change], None]] = []
         self.lock = threading.Lock()
-        self.alarms = [self._alarm(n, tag, size) for n, (tag, (_, size)) in enumerate(history.faulty.items(), 1)] if fire else []
+        self.alarms = (
+            [
+                self._alarm(n, tag, size)
+                for n, (tag, (_, size)) in enumerate(history.faulty.items(), 1)
+            ]
+            if fire
+            else []
+        )
         self.targets: list[tuple[str, float]] = []
         self.jobs = [
             {"id": 2, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "running", "progress": 0.62, "error": ""},
@@ -70,7 +79,9 @@ class FakeDoor:
             for a, n, k, t, takes in rows
         ]  # fmt: skip
 
-    def call(self, app: str, name: str, arguments: Mapping[str, Any], caller: Caller, key: str = "") -> Any:
+    def call(
+        self, app: str, name: str, arguments: Mapping[str, Any], caller: Caller, key: str = ""
+    ) -> Any:
         verb = next(v for v in self.verbs() if (v.app, v.name) == (app, name))
         if verb.permission not in caller.permissions:
             raise Denied(f"{caller.name} lacks {verb.permission}; ask an administrator")
@@ -90,7 +101,9 @@ class FakeDoor:
             if name not in known:
                 raise Invalid(name, f"is not asked for; {', '.join(known)} are")
             try:
-                given[name] = {"integer": int, "number": float, "string": str}[known[name]["type"]](value)
+                given[name] = {"integer": int, "number": float, "string": str}[known[name]["type"]](
+                    value
+                )
             except ValueError as error:
                 raise Invalid(name, f"must be a {known[name]['type']}") from error
         return given
@@ -105,7 +118,9 @@ class FakeDoor:
         return lambda: self.tellers.remove(tell)
 
     def _alarms_open(self) -> list[dict]:
-        return [a for a in self.alarms if a["active"] or not a["acknowledged"] or a["shelved_until"]]
+        return [
+            a for a in self.alarms if a["active"] or not a["acknowledged"] or a["shelved_until"]
+        ]
 
     def _alarms_history(self, limit: int = 100) -> list[dict]:
         rows = [{"id": n, "alarm": a["id"], "time": a["raised"], "what": "raised", "who": a["app"], "message": a["message"]}
@@ -121,13 +136,17 @@ class FakeDoor:
         return found
 
     def _alarms_acknowledge(self, alarm: int) -> int:
-        self._find(self.alarms, alarm, "alarm").update(acknowledged=True, acknowledged_by="operator")
+        self._find(self.alarms, alarm, "alarm").update(
+            acknowledged=True, acknowledged_by="operator"
+        )
         return alarm
 
     def _alarms_shelve(self, alarm: int, minutes: float, reason: str) -> int:
         if minutes <= 0:
             raise Invalid("minutes", "must be more than 0")
-        self._find(self.alarms, alarm, "alarm")["shelved_until"] = self.now() + int(minutes * 60 * SECOND)
+        self._find(self.alarms, alarm, "alarm")["shelved_until"] = self.now() + int(
+            minutes * 60 * SECOND
+        )
         return alarm
 
     def _alarms_unshelve(self, alarm: int) -> int:
@@ -152,7 +171,9 @@ class FakeDoor:
 
     def _pumping_overview(self) -> view.View:
         pumps = self.plant.ids("Pump", "flow")[:5].tolist()
-        rows = tuple((self.plant.by_id(t).asset, 71.2 + n, 0.31 + n / 50, 75.0) for n, t in enumerate(pumps))
+        rows = tuple(
+            (self.plant.by_id(t).asset, 71.2 + n, 0.31 + n / 50, 75.0) for n, t in enumerate(pumps)
+        )
         rows += tuple((p, None, None, t) for p, t in self.targets)
         tiles = (view.Tile("平均效率 Mean efficiency", 72.9, "%", 70, 85), view.Tile("最低 Lowest", 61.0, "%", 70, 85),
                  view.Tile("在测泵 Pumps measured", 5, link="/tags"))  # fmt: skip

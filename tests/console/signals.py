@@ -65,7 +65,11 @@ class FakePlant:
             for area, kinds in KINDS.items():
                 line = f"jinan/{area}/line-{(number - 1) // 8 + 1}"
                 if line not in self._assets:
-                    self._put(line, f"{(number - 1) // 8 + 1} 线 Line {(number - 1) // 8 + 1}", "work_center")
+                    self._put(
+                        line,
+                        f"{(number - 1) // 8 + 1} 线 Line {(number - 1) // 8 + 1}",
+                        "work_center",
+                    )
                 for kind in kinds:
                     self._machine(f"{line}/{_slug(kind)}-{number}", kind, number)
         self._tags = self._tags[:size]
@@ -73,7 +77,9 @@ class FakePlant:
         self._hay = [f"{t.name} {t.title} {t.device}".lower() for t in self._tags]
 
     def _put(self, path: str, title: str, level: str, type: str = "") -> None:
-        self._assets[path] = Asset(path=path, title=title, level=level, type=type, organisation="spring")
+        self._assets[path] = Asset(
+            path=path, title=title, level=level, type=type, organisation="spring"
+        )
 
     def _machine(self, path: str, kind: str, number: int) -> None:
         zh, en = TYPES[kind].title.split(" ", 1)
@@ -109,7 +115,9 @@ class FakePlant:
         return self._tags
 
     def ids(self, asset_type, property):
-        return np.array([t.id for t in self._tags if (t.asset_type, t.property) == (asset_type, property)], "i4")
+        return np.array(
+            [t.id for t in self._tags if (t.asset_type, t.property) == (asset_type, property)], "i4"
+        )
 
     def assets(self, under=""):
         found = sorted(self._assets.items())
@@ -181,7 +189,10 @@ class FakeHistory:
             return all.where(slice(0, points))
         buckets = max(points // 2, 1)
         edge = np.linspace(0, len(all), buckets + 1).astype(int)[:-1]
-        keep = [np.lexsort((all.value[a:b],))[[0, -1]] + a for a, b in zip(edge, [*edge[1:], len(all)], strict=True)]
+        keep = [
+            np.lexsort((all.value[a:b],))[[0, -1]] + a
+            for a, b in zip(edge, [*edge[1:], len(all)], strict=True)
+        ]
         return all.where(np.unique(np.concatenate(keep)))
 
     def _one(self, tag, start, end, step, limit):
@@ -192,7 +203,9 @@ class FakeHistory:
         return self.samples(ids, times)[int(self.texts[tag])]
 
     def aggregate(self, tag, start, end, bucket_ns):
-        step = max(SECOND, (min(end, self.now()) - max(start, self.born)) // 50_000 // SECOND * SECOND)
+        step = max(
+            SECOND, (min(end, self.now()) - max(start, self.born)) // 50_000 // SECOND * SECOND
+        )
         all = self._one(tag, start, end, step, None)
         place = (all.time - start) // bucket_ns
         cuts = np.flatnonzero(np.diff(place)) + 1

@@ -188,9 +188,7 @@ def test_configuration_is_checked_without_effect_then_replaced(web):
     was = web.get("/api/config").json()["text"]
     wrong = was.replace("[history]", "[histroy]")
     told = web.post("/api/config", json={"text": wrong}).json()
-    assert [(p["line"], p["hint"]) for p in told["problems"]] == [
-        (9, "the nearest is 'history'")
-    ]
+    assert [(p["line"], p["hint"]) for p in told["problems"]] == [(9, "the nearest is 'history'")]
     better = was.replace("limit = 80.0", "limit = 85.0")
     assert web.post("/api/config", json={"text": better}).json()["changes"]
     assert web.get("/api/config").json()["text"] == was

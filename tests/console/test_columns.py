@@ -15,7 +15,7 @@ from baotu.console.times import iso, read_time
 from baotu.sdk import Invalid, Quality, Samples
 
 NUMBERS = Samples.of([0, 1], [10**18, 10**18 + 10**6], [1.5, float("nan")], [0, Quality.BAD])
-TEXTS = Samples.of(2, [10**18], ["运行, \"fast\"\n"])
+TEXTS = Samples.of(2, [10**18], ['运行, "fast"\n'])
 NAMES = np.array(["a/x", "b/y", "机/态"], object)
 
 
@@ -35,7 +35,7 @@ def test_json_joins_numbers_and_texts():
     assert told["tag"] == ["a/x", "b/y", "机/态"]
     assert told["time"] == ["2001-09-09T01:46:40Z", "2001-09-09T01:46:40.001000Z",
                             "2001-09-09T01:46:40Z"]  # fmt: skip
-    assert told["value"] == [1.5, None, "运行, \"fast\"\n"]
+    assert told["value"] == [1.5, None, '运行, "fast"\n']
     assert told["quality"] == [0, 128, 0]
 
 
@@ -57,7 +57,7 @@ def test_csv_says_the_same():
     told = columns.as_csv([NUMBERS, TEXTS], names).decode()
     rows = list(csv.DictReader(io.StringIO(told, newline="")))
     assert [r["tag"] for r in rows] == ["a/x", "b/y", "机/态"]
-    assert [r["value"] for r in rows] == ["1.5", "", "运行, \"fast\"\n"]
+    assert [r["value"] for r in rows] == ["1.5", "", '运行, "fast"\n']
 
 
 def test_arrow_says_the_same():
@@ -65,7 +65,7 @@ def test_arrow_says_the_same():
     table = pa.ipc.open_stream(columns.as_arrow([NUMBERS, TEXTS], names)).read_all()
     assert table.column("tag").to_pylist() == ["a/x", "b/y", "机/态"]
     assert table.column("time").cast(pa.int64()).to_pylist() == [10**18, 10**18 + 10**6, 10**18]
-    assert table.column("text").to_pylist() == [None, None, "运行, \"fast\"\n"]
+    assert table.column("text").to_pylist() == [None, None, '运行, "fast"\n']
     assert table.column("quality").to_pylist() == [0, 128, 0]
 
 

@@ -134,7 +134,12 @@ def test_search_finds_assets_tags_pages_and_commands(tab: Tab, site: str):
     tab.wait("document.querySelector('bt-tree .twig')")
     tab.key("k", control=True)
     tab.wait("document.querySelector('.palette input') === document.activeElement")
-    for words, kind in (("审计", "页面"), ("set target", "命令"), ("furnace-2", "资产"), ("炉温", "位号")):
+    for words, kind in (
+        ("审计", "页面"),
+        ("set target", "命令"),
+        ("furnace-2", "资产"),
+        ("炉温", "位号"),
+    ):
         tab.js("document.querySelector('.palette input').value = ''")
         tab.type(words)
         tab.wait(
@@ -146,7 +151,9 @@ def test_search_finds_assets_tags_pages_and_commands(tab: Tab, site: str):
     tab.key("/")
     tab.wait("document.querySelector('.palette input') === document.activeElement")
     tab.type("jinan furnace-2 heat")
-    tab.wait("document.querySelector('.palette li[aria-selected=true]')?.innerText.includes('heat')")
+    tab.wait(
+        "document.querySelector('.palette li[aria-selected=true]')?.innerText.includes('heat')"
+    )
     tab.key("Enter")
     tab.wait("location.pathname.includes('/asset/jinan/heat/line-1/furnace-2')")
 
@@ -156,7 +163,9 @@ def test_a_hundred_thousand_tags_scroll_and_are_searched(browser: Browser, large
     tab.wait("document.querySelectorAll('.rows .row:not(.blank)').length > 15", 20)
     assert "100,000" in tab.js("document.querySelector('.tags header').innerText")
     for part in (0.5, 0.98, 0.1):
-        tab.js(f"(() => {{ const v = document.querySelector('.rows'); v.scrollTop = v.scrollHeight * {part} }})()")
+        tab.js(
+            f"(() => {{ const v = document.querySelector('.rows'); v.scrollTop = v.scrollHeight * {part} }})()"
+        )
         took = tab.wait(
             "(() => { const rows = [...document.querySelectorAll('.rows .row')];"
             "return rows.length > 15 && rows.every(r => !r.classList.contains('blank')) })()"

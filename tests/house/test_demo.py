@@ -147,6 +147,25 @@ class TestDemo:
         assert health["why"]
         assert len(demo.up("device")) >= 8, "its neighbours went on"
 
+    def test_a_write_is_read_back_and_audited_and_a_read_only_tag_refuses(self, demo):
+        run = [sys.executable, "-m", "baotu.cli", "write"]
+        data = ["--reason", "trial", "--data", str(demo.folder / "data")]
+        done = subprocess.run(
+            [*run, f"{PUMP}/speed_setpoint", "1400", *data],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        refused = subprocess.run(
+            [*run, f"{PUMP}/flow", "1", *data], capture_output=True, text=True, timeout=60
+        )
+        audited = json.dumps(demo.get("/api/audit", search="speed_setpoint"), ensure_ascii=False)
+
+        assert (done.returncode, done.stdout.strip()) == (0, "1400.0"), done.stderr
+        assert refused.returncode == 2
+        assert "read only" in refused.stderr
+        assert "speed_setpoint = 1400.0: trial; read back 1400.0" in audited
+
     def test_the_elements_page_shows_only_what_was_proved(self, demo):
         rows = demo.wait(
             "proofs", lambda: [e for e in demo.get("/api/elements")["elements"] if e["proved"]], 60

@@ -24,9 +24,9 @@ from baotu.kernel.live import LiveBus
 from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import Schedule
 from baotu.kernel.streams import Streams
-from baotu.kernel.writes import Writes
+from baotu.kernel.writes import PERMISSION, Writes
 from baotu.records.sqlite import SqliteStore
-from baotu.sdk import App, Caller, ConfigError, Invalid, Samples, Tag
+from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
 
@@ -74,7 +74,9 @@ class Hub:
         hands: Actuators = _Hands(self)
         store = SqliteStore(data / "records.db")
         self._stack.add("records", store.close)
+        granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(
+            grants=granted,
             emit=self.emit,
             actuators=hands,
             history=self.history,
@@ -89,7 +91,7 @@ class Hub:
         keeper = Keeper(self.history, self.board.put)
         keeper.start()
         stack.add("keeper", keeper.stop)
-        writes = Writes(self.chain)
+        writes = self.writes = Writes(self.chain)
         writes.start()
         stack.add("writes", writes.stop)
         runner = Runner(
@@ -138,6 +140,20 @@ class Hub:
     def elements(self) -> EvidenceReader:
         return EvidenceReader(self.chain.store)
 
+    def write(self, tag: str, value: str, reason: str) -> float | str | None:
+        """Set a tag for the engineer at the machine; what was read back. Refusals are raised."""
+        found = self.plant.tag(tag)
+        if not reason.strip():
+            raise Invalid("reason", "say why: it stays in the audit")
+        try:
+            wanted = value if found.kind == "text" else float(value)
+        except ValueError:
+            raise Invalid("value", f"{value!r} is not a number, and {found.name} is one") from None
+        reply = self.writes.write(found.id, wanted, self.caller, reason)
+        if not reply.done:
+            raise Refused(reply.why)
+        return reply.value
+
     def call(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """`app.verb` for the engineer at the machine."""
         app, _, name = verb.partition(".")
@@ -148,12 +164,12 @@ class Hub:
 
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
-    off = set(config.basics.apps.off)
+    off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
     made: list[App] = [Alarms(), Jobs()]
     known = Registry(config.basics.node.plugins).apps()
-    if unknown := off - known.keys():
+    if unknown := (off | writing) - known.keys():
         raise ConfigError(
-            f"no app {sorted(unknown)[0]!r}", "[apps] off", f"installed: {', '.join(sorted(known))}"
+            f"no app {sorted(unknown)[0]!r}", "[apps]", f"installed: {', '.join(sorted(known))}"
         )
     for name, kind in known.items():
         if name in off:

@@ -181,7 +181,12 @@ class Node:
     def _deeds(self) -> Mapping[str, Any]:
         deeds: dict[str, Any] = {"status": self._status}
         if self.hub is not None:
-            deeds |= {"export": self._export, "backup": self._backup, "call": self.hub.call}
+            deeds |= {
+                "export": self._export,
+                "backup": self._backup,
+                "call": self.hub.call,
+                "write": self.hub.write,
+            }
         if self.faults is not None:
             deeds |= {"faults": self.faults.faults, "fault": self._fault}
         return deeds

@@ -93,6 +93,9 @@ class ServerSettings:
 @dataclass(frozen=True, kw_only=True)
 class AppsSettings:
     off: tuple[str, ...] = setting((), title="停用的应用 Apps that are switched off")
+    may_write: tuple[str, ...] = setting(
+        (), title="可以写设备的应用 Apps that may write to the plant"
+    )
 
 
 SECTIONS: dict[str, type] = {

@@ -73,9 +73,9 @@ def recovery(seen: Seen) -> Figures | None:
 
 
 CLAIMS: tuple[tuple[str, str, str, Callable[[Seen], Figures | None]], ...] = (
-    ("1.1", "多种协议的设备数据已全部落库 Machines of several protocols, every frame kept", "/devices", interconnection),
-    ("2.0", "采集、协议转换、历史与应用同时工作 Acquisition, conversion, history and apps at work", "/devices", architecture),
-    ("2.1", "断网期间边缘保存并补传 The edge kept and delivered what a cut link held up", "/devices", recovery),
+    ("1.1", "多种协议的设备数据已全部落库 Machines of several protocols, every frame kept", "/edges", interconnection),
+    ("2.0", "采集、协议转换、历史与应用同时工作 Acquisition, conversion, history and apps at work", "/edges", architecture),
+    ("2.1", "断网期间边缘保存并补传 The edge kept and delivered what a cut link held up", "/edges", recovery),
 )  # fmt: skip
 
 

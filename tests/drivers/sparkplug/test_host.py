@@ -79,6 +79,7 @@ def test_births_and_data_become_samples_with_their_own_times() -> None:
     scene = Scene()
     assert scene.play(node_birth(), device_birth(), data(2, 21.5)) == []
     assert scene.line.of(0) == [(T * 10**6, 20.5, 0), ((T + 2) * 10**6, 21.5, 0)]
+    assert scene.line.of(2) == [(T * 10**6, "auto", 0)], "texts have times like numbers"
     assert scene.line.values(2) == ["auto"] and scene.line.values(3) == [5.0]
     assert not scene.line.marks
 

@@ -161,7 +161,8 @@ class Collector:
         if self._texts.tag:
             out, self._texts = self._texts, _Texts()
             self._last_text.update(zip(out.tag, out.value, strict=True))
-            self.line.deliver(Samples.of(out.tag, out.time, out.value, out.quality))
+            times = np.array(out.time, "i8") * MS
+            self.line.deliver(Samples.of(out.tag, times, out.value, out.quality))
             for tag, value in zip(out.tag, out.value, strict=True):
                 if tag in self.watchers:
                     self.watchers[tag](value)

@@ -36,6 +36,8 @@ class Mark:
     quality: Quality
     time: int | None
 
+NANOSECONDS = 10**17  # 1973 as ns; in any coarser unit the present lies below
+
 
 class RecordingLine:
     """A `Line` that keeps all it is told.
@@ -316,6 +318,7 @@ def _check_columns(line: RecordingLine, asked: Sequence[Tag], missing: Tag | Non
             f"columns must be i4, i8, u1, not {part.tag.dtype, part.time.dtype, part.quality.dtype}"
         )
         assert part.is_text or part.value.dtype == "f8", f"values are {part.value.dtype}"
+        assert (part.time > NANOSECONDS).all(), "times are nanoseconds since 1970, UTC"
         assert len(part), "empty Samples were delivered"
         for tag, when, value in zip(part.tag.tolist(), part.time.tolist(), part.value, strict=True):
             assert tag in kinds, f"tag {tag} was delivered but never asked for"

@@ -36,6 +36,7 @@ class Mark:
     quality: Quality
     time: int | None
 
+
 NANOSECONDS = 10**17  # 1973 as ns; in any coarser unit the present lies below
 
 

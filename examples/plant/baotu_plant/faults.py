@@ -54,6 +54,9 @@ KINDS = MappingProxyType(
 )
 
 
+BOTH = re.compile(r"(.*[\u3400-\u9fff]\S*) (.+)")  # 中文 English
+
+
 class UnknownFault(ValueError):
     """No such fault; the message says what there is."""
 
@@ -140,7 +143,7 @@ class Faults:
             return None
         if point.property.kind != "number":
             return None
-        title = f"{KINDS[kind].title} · {point.machine.title} · {point.property.title}"
+        title = joined(KINDS[kind].title, point.machine.title, point.property.title)
         made = Fault(kind=KINDS[kind], target=target, title=title, point=point.index)
         self._all[name] = made
         return made
@@ -181,9 +184,19 @@ def _switches(points: Points) -> Iterator[Fault]:
             yield Fault(
                 kind=kind,
                 target=machine.id,
-                title=f"{kind.title} · {machine.title}",
+                title=joined(kind.title, machine.title),
                 point=point.index if point else -1,
             )
     for device in points.layout.devices:
         kind = KINDS["network_loss"]
-        yield Fault(kind=kind, target=device.name, title=f"{kind.title} · {device.title}")
+        yield Fault(kind=kind, target=device.name, title=joined(kind.title, device.title))
+
+
+def joined(*titles: str) -> str:
+    """Several titles «中文 English» as one.
+
+    >>> joined("轴承磨损 Bearing wear", "1号循环水泵 Cooling water pump 1")
+    '轴承磨损 · 1号循环水泵 Bearing wear · Cooling water pump 1'
+    """
+    parts = [BOTH.fullmatch(title) for title in titles]
+    return " ".join(" · ".join(part[n] for part in parts if part) for n in (1, 2))

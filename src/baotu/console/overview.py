@@ -160,20 +160,34 @@ def _mixed(tags: list[Tag]) -> list[Tag]:
 def changes(rooms: Rooms, caller: Caller, since: int) -> list[dict[str, Any]]:
     """Newest first: alarms that came and went, what people did, parts that changed their state."""
     begin = iso(since)
-    found: list[tuple[str, ...]] = []
+    titles = {f"{v.app}.{v.name}": v.title for v in rooms.door.verbs()}
+    found: list[dict[str, Any]] = []
     for event in told.events(rooms, caller, 100):
         if event["what"] in ("raised", "returned") and event["time"] >= begin:
             page = f"/asset/{event['asset']}" if event["asset"] else "/alarms"
             kind = "alarm" if event["what"] == "raised" else "returned"
-            found.append((event["time"], kind, event["message"], "", page))
+            found.append(change(event["time"], kind, event["message"], page=page))
     for record in rooms.audit.records(limit=50):
         if record.time >= since:
             text = f"{record.caller} · {record.verb} · {record.outcome}"
-            found.append((iso(record.time), "audit", text, record.reason, "/audit"))
+            found.append(change(
+                iso(record.time), "audit", text, record.reason, "/audit", who=record.caller,
+                name=titles.get(record.verb) or record.verb, state=record.outcome,
+            ))  # fmt: skip
     for health in rooms.board.healths():
         if health.since >= since and health.kind in PARTS:
             text = f"{health.kind} {health.name}: {health.state}"
-            found.append((iso(health.since), "health", text, health.why, "/edges"))
-    found.sort(reverse=True)
-    names = ("time", "kind", "text", "note", "page")
-    return [dict(zip(names, line, strict=True)) for line in found[:CHANGES]]
+            found.append(change(
+                iso(health.since), "health", text, health.why, "/edges", who=health.kind,
+                name=health.name, state=health.state,
+            ))  # fmt: skip
+    found.sort(key=lambda line: (line["time"], line["text"]), reverse=True)
+    return found[:CHANGES]
+
+
+def change(
+    time: str, kind: str, text: str, note: str = "", page: str = "", **parts: str
+) -> dict[str, Any]:
+    """One line of `models.ChangeLine`. parts: `who`, `name`, `state`, for readers of one language."""
+    line = {"time": time, "kind": kind, "text": text, "note": note, "page": page}
+    return line | {"who": "", "name": "", "state": ""} | parts

@@ -265,6 +265,9 @@ class ChangeLine(BaseModel):
     text: str
     note: str = Field(description="The reason that came with it")
     page: str
+    who: str = Field("", description="Who acted, or the kind of part: edge, link, device, server")
+    name: str = Field("", description="Title of what was done, or name of the part")
+    state: str = Field("", description="Outcome, or the state that the part is in")
 
 
 class KeyRow(TagRow):

@@ -21,7 +21,7 @@ from baotu.sdk.view import in_language
 
 from ..rooms import Rooms
 from . import apps, config
-from .frame import frame, part
+from .frame import frame, part, ways
 from .words import PLACES, Place
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -123,15 +123,21 @@ def _asset(page: Callable[..., Any], language: str, static: str) -> None:
 
 
 def _nowhere(page: Callable[..., Any], language: str, static: str) -> None:
+    """An address that is none: a slash too many leads on, everything else is offered the pages."""
     here = Place(name="", title="没有这一页 No such page", icon="")
 
     @page("/{rest:path}", here)
-    def show(request: Request, rest: str) -> None:
+    def show(request: Request, rest: str) -> Response | None:
         rooms: Rooms = request.scope["baotu.rooms"]
+        if rest.endswith("/") or not rest:
+            plain = f"/{language}/{rest}".rstrip("/")
+            return RedirectResponse(request.url.replace(path=plain))
         with frame(rooms, rooms.identify(request), language, static, here):
-            say = "这里什么也没有，用上方的查找试试。 There is nothing at this address; try the search above."
+            say = "这里什么也没有。去这些页面，或用上方的查找。 There is nothing at this address. Go to one of these pages, or try the search above."
             with ui.element("div").classes("panel empty"):
                 ui.label(in_language(say, language))
+                ui.html(ways(rooms, language), sanitize=False)
+        return None
 
 
 def titled(rooms: Rooms, path: str, language: str) -> str:

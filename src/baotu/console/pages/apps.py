@@ -16,7 +16,7 @@ from baotu.sdk.view import in_language
 
 from ..draw import Drawing, Slot
 from ..rooms import Rooms
-from .frame import frame, part, script
+from .frame import frame, part, script, ways
 from .words import PLACES, Place
 
 HERE = next(p for p in PLACES if p.name == "apps")
@@ -42,6 +42,7 @@ def register(page: Callable[[str, Place], Any], language: str, static: str) -> N
                 script(file, static)
             if name not in verbs or verbs[name].kind != "page":
                 _say("这个应用没有这一页。 This app has no such page.", language)
+                ui.html(ways(rooms, language), sanitize=False)
                 return
             try:
                 look = await asyncio.to_thread(rooms.door.look, app, name, arguments, caller)

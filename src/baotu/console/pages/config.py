@@ -49,8 +49,10 @@ class Editor:
 
     def _head(self) -> None:
         with ui.element("header"):
-            with ui.element("h2"):
-                ui.label(str(self.rooms.desk.path()))
+            path = self.rooms.desk.path()
+            with ui.element("h2") as head:
+                ui.label(path.name)
+            head.props["title"] = str(path)  # the whole of it is long
             self._button("试运行 Dry run", self.check).classes("push")
 
     def _button(self, title: str, act: Callable[..., Any], kind: str = "btn") -> Any:

@@ -72,6 +72,11 @@ def icon(path: str) -> str:
     )
 
 
+def ways(rooms: Rooms, language: str) -> str:
+    """Every page as a button, for a page that has nothing else to offer."""
+    return '<nav class="bar ways">' + _links(rooms, language, None, "btn") + "</nav>"
+
+
 def _top(
     rooms: Rooms, caller: Caller, language: str, crumbs: tuple[tuple[str, str], ...], title: str
 ) -> str:
@@ -94,14 +99,18 @@ def _top(
 </header><div class="veil" data-act="close-menu" aria-label="{menu}"></div>"""
 
 
-def _side(rooms: Rooms, language: str, here: Place) -> str:
-    links = "".join(
-        f'<a href="/{language}{"/" + p.name if p.name else ""}" data-title="{p.title}"'
-        f"{CURRENT if p is here else ''}>{icon(p.icon)}"
+def _links(rooms: Rooms, language: str, here: Place | None, kind: str = "") -> str:
+    return "".join(
+        f'<a class="{kind}" href="/{language}{"/" + p.name if p.name else ""}"'
+        f' data-title="{p.title}"{CURRENT if p is here else ""}>{icon(p.icon)}'
         f"<span>{in_language(p.title, language)}</span></a>"
         for p in PLACES
         if p.name != "faults" or rooms.faults is not None
     )
+
+
+def _side(rooms: Rooms, language: str, here: Place) -> str:
+    links = _links(rooms, language, here)
     label = in_language("页面 Pages", language)
     return (
         f'<aside class="side"><nav class="pages" aria-label="{label}">{links}</nav>'

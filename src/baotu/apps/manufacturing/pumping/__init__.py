@@ -110,19 +110,17 @@ class Pumping(App):
 
     @page(title="泵能效 Pump efficiency")
     def overview(self, records: Records) -> view.View:
-        rows = tuple(
-            (f.pump, f.efficiency, f.specific_energy, f.target or None)
-            for f in self.figures(records)
-        )
+        found = self.figures(records)
+        rows = tuple((f.pump, f.efficiency, f.specific_energy, f.target or None) for f in found)
+        links = tuple(f"/asset/{f.pump}" for f in found)
         columns = (
             "泵 Pump",
-            "效率 Efficiency, %",
-            "单耗 Specific energy, kW·h/m³",
-            "目标 Target, %",
+            "效率，% Efficiency, %",
+            "单耗，kW·h/m³ Specific energy, kW·h/m³",
+            "目标，% Target, %",
         )
-        return view.column(
-            view.Table(columns, rows, title="泵能效 Pump efficiency"), view.Form("set_target")
-        )
+        table = view.Table(columns, rows, title="泵能效 Pump efficiency", links=links)
+        return view.column(table, view.Form("set_target"))
 
 
 def figure_of(records: Records, pump: str) -> PumpFigure:

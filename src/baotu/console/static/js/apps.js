@@ -15,7 +15,7 @@ class Apps extends Part {
     this.replaceChildren(...apps.map((app) => this.card(app)));
   }
   card(app) {
-    const chips = (title, items) => (items.length ? h("div", { class: "fact" }, h("span", { class: "small muted" }, t(title)), h("span", { class: "bar" }, items.map((item) => h("span", { class: "chip cut" }, item)))) : null);
+    const chips = (title, items) => (items.length ? h("div", { class: "fact" }, h("span", { class: "small muted" }, t(title)), h("span", { class: "bar" }, items.map((item) => h("span", { class: "chip" }, item)))) : null);
     const settings = Object.entries(app.settings).map(([name, value]) => [h("span", { class: "muted" }, name), h("b", {}, String(value))]);
     const figures = Object.entries(app.health.figures).map(([name, value]) => [h("span", { class: "muted" }, name.replaceAll("_", " ")), h("b", {}, typeof value === "number" ? value.toLocaleString() : String(value ?? "–"))]);
     return h("section", { class: "panel" }, h("header", {}, h("b", { class: "cut" }, t(app.title) || app.name), h("span", { class: "push small" }, state(app.health.state))),

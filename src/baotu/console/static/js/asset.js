@@ -51,7 +51,7 @@ class AssetPage extends Part {
     const stage = h("div", { class: "stage small-stage" });
     const tiles = tags.map((tag) => {
       const tile = h("button", { class: "tile key", "aria-pressed": "false", onclick: () => this.pick(tag, stage, tile) },
-        h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, shown[tag.name].el), shown[tag.name].bar?.el, tag.kind === "number" ? sparks[tag.name] : null);
+        h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, shown[tag.name].el), shown[tag.name].below, tag.kind === "number" ? sparks[tag.name] : null);
       return tile;
     });
     this.own(live.watch(tags.map((tag) => tag.name), (sample, name) => shown[name].show(sample)));

@@ -139,9 +139,6 @@ export function number(value, tag = {}) {
   return text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
 }
 
-const QUALITY = { 0x40: "可疑 Uncertain", 0x41: "可疑，最后可用值 Uncertain, last usable value", 0x43: "可疑，传感器不准 Uncertain, sensor not accurate", 0x80: "坏 Bad", 0x81: "坏，通信中断 Bad, no communication", 0x82: "坏，超时 Bad, timed out", 0x83: "坏，设备故障 Bad, device failure", 0x84: "坏，传感器故障 Bad, sensor failure", 0x85: "坏，停用 Bad, out of service", 0x86: "坏，未连接 Bad, not connected", 0x87: "坏，配置错误 Bad, configuration error", 0x88: "坏，地址不存在 Bad, address unknown", 0x8b: "坏，等待首个数据 Bad, waiting for first data" };
-export const quality = (code) => (code < 64 ? t("好 Good") : t(QUALITY[code] ?? (code < 128 ? QUALITY[0x40] : QUALITY[0x80])) + ` (0x${code.toString(16)})`);
-
 const two = (n) => String(n).padStart(2, "0");
 export function clock(time, date = "auto") {
   if (!time) return "–";
@@ -150,6 +147,8 @@ export function clock(time, date = "auto") {
   const hour = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return date === "always" || (date === "auto" && new Date().toDateString() !== at.toDateString()) ? `${day} ${hour}` : hour;
 }
+/** Today by the clock, older by how long ago. */
+export const when = (time) => (!time ? "–" : new Date().toDateString() === new Date(time).toDateString() ? clock(time) : t(`${ago(time)}前 ${ago(time)} ago`));
 export function ago(time) {
   const s = Math.max(0, (Date.now() - new Date(time)) / 1000);
   const [n, word] = s < 90 ? [s, "秒 s"] : s < 5400 ? [s / 60, "分 min"] : s < 172800 ? [s / 3600, "时 h"] : [s / 86400, "天 d"];

@@ -95,9 +95,9 @@ class Tree extends Part {
     const inside = this.below.get(asset.path) ?? [];
     const open = this.open.has(asset.path);
     const label = t(asset.title) || asset.path.split("/").pop();
-    const row = h("div", { class: "twig", role: "treeitem", "aria-expanded": inside.length ? String(open) : null, style: `padding-left:${8 + depth * 14}px` },
+    const row = h("div", { class: "twig", role: "treeitem", "aria-expanded": inside.length ? String(open) : null, style: `padding-left:${4 + depth * 9}px` },
       inside.length ? h("button", { tabindex: -1, "aria-label": `${t(open ? "收起 Close" : "展开 Open")} ${label}`, onclick: () => this.toggle(asset.path) }, open ? "▾" : "▸") : h("button", { tabindex: -1, disabled: true, "aria-hidden": "true" }),
-      h("a", { href: assetLink(asset.path), title: asset.path, "aria-current": asset.path === this.here ? "page" : null, "data-path": asset.path }, label));
+      h("a", { href: assetLink(asset.path), title: `${label} · ${asset.path}`, "aria-current": asset.path === this.here ? "page" : null, "data-path": asset.path }, h("span", {}, label)));
     return [row, ...(open ? inside.flatMap((a) => this.rows(a, depth + 1)) : [])];
   }
   toggle(path) {

@@ -1,8 +1,9 @@
 /** Level 1: the site in one glance, without scrolling on a desk. */
-import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink } from "./core.js";
+import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
 import { Value, byTag, spark, state, tallies } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
+import { STATES, kind, outcome, why } from "./words.js";
 
 class Overview extends Part {
   start() {
@@ -61,7 +62,7 @@ class Overview extends Part {
       tags.length ? h("div", { class: "keys" }) : none);
     this.querySelector(".keys")?.append(...tags.map((tag) => h("a", { class: "tile key", href: trendLink([tag.name]) },
       h("span", { class: "small muted cut", title: tag.name }, t(tag.asset_title) || tag.asset),
-      h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].bar?.el, this.sparks[tag.name])));
+      h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].below, this.sparks[tag.name])));
     if (!tags.length) return;
     this.unwatch = live.watch(tags.map((tag) => tag.name), (sample, name) => this.values[name].show(sample));
     this.own(this.unwatch);
@@ -88,16 +89,24 @@ class Overview extends Part {
       const up = these.filter((l) => l.state === "up").length;
       return these.length ? h("span", { class: "chip" }, t(title), h("b", {}, `${up}/${these.length}`)) : null;
     });
-    const rows = wrong.slice(0, 4).map((l) => h("li", { class: "line" }, state(l.state), h("b", {}, l.name), h("span", { class: "cut", title: t(l.why) }, t(l.why))));
+    const rows = wrong.slice(0, 4).map((l) => h("li", { class: "line" }, state(l.state), h("b", {}, l.name), h("span", { class: "cut", title: l.why }, why(l.why))));
     this.fill("links", "边缘与链路 Edges and links", ["/edges", "详情 Details"], links.length ? h("div", { class: "bar" }, ...sums.filter(Boolean)) : empty("还没有边缘连上来。 No edge has connected yet."),
       ...(rows.length ? [h("ul", { class: "lines" }, rows)] : links.length ? [h("p", { class: "muted small", style: "margin-top:8px" }, t("全部正常。 All is well."))] : []));
   }
 
   changes({ changes, since }) {
     const marks = { alarm: "报警 Alarm", returned: "恢复 Returned", audit: "操作 Action", health: "状态 State" };
-    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: `${t(c.text)} ${t(c.note)}` }, t(c.text), c.note ? h("span", { class: "muted" }, ` ${t(c.note)}`) : null)));
+    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: `${said(c)} ${c.note}` }, said(c), c.note ? h("span", { class: "muted" }, ` ${why(c.note)}`) : null)));
     this.fill("changes", "上一班的变化 Changes in the last shift", null, rows.length ? h("ul", { class: "lines" }, rows) : empty(`自 ${clock(since)} 起没有变化。 Nothing has changed since ${clock(since)}.`));
   }
+}
+
+/** A change in the language of the page; the API tells its parts besides. */
+function said(change) {
+  if (!change.name) return t(change.text);
+  const colon = zh ? "：" : ": ";
+  if (change.kind === "health") return `${kind(change.who)} ${change.name}${colon}${t(STATES[change.state] ?? change.state)}`;
+  return `${change.who}${colon}${t(change.name)} · ${outcome(change.state)}`;
 }
 
 customElements.define("bt-overview", Overview);

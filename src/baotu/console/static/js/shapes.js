@@ -1,5 +1,6 @@
 /** Shapes that mean: alarm priorities, states, a value against its limits, a sparkline. */
-import { h, svg, t, number, unit, quality } from "./core.js";
+import { clock, h, svg, t, number, unit } from "./core.js";
+import { STATES, quality, reason } from "./words.js";
 
 const OUTLINES = {
   1: "M9 1 L17.5 16.5 H.5 Z", // ▲
@@ -23,7 +24,6 @@ export function tallies(counts, some = false) {
     h("span", { class: count ? "tally" : "tally none", title: t(PRIORITY[at + 1]) }, shape(at + 1), String(count))));
 }
 
-const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
 export function state(name) {
   const marks = {
     up: svg("circle", { cx: 7, cy: 7, r: 5, fill: "none", stroke: "var(--mark)", "stroke-width": 1.5 }),
@@ -35,12 +35,17 @@ export function state(name) {
   return h("span", { class: "state" }, svg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, marks[name] ?? marks.off), t(STATES[name] ?? name));
 }
 
-/** A value in place: number, unit, quality, and whether it lies beyond its limits. */
+/**
+ * A value in place: number, unit, quality, and whether it lies beyond its limits. `below` goes under
+ * it: where it stands between the limits, or, when it is bad, why and since when.
+ */
 export class Value {
   constructor(tag, about = {}) {
     this.tag = tag;
     this.text = h("span", { class: "value" }, "–");
     this.bar = about.bar && tag.low != null && tag.high != null ? new Limits(tag) : null;
+    this.why = h("span", { class: "reason small cut", hidden: true });
+    this.below = h("span", { class: "below" }, this.bar?.el, this.why);
     this.el = about.unit === false ? this.text : h("span", { class: "cut" }, this.text, h("span", { class: "unit" }, unit(tag.unit)));
   }
   show({ value, quality: code, time }) {
@@ -52,7 +57,17 @@ export class Value {
     if (this.text.className !== name) this.text.className = name;
     this.text.dataset.way = way;
     this.text.title = `${code ? quality(code) + " · " : ""}${new Date(time).toLocaleString()}`;
-    this.bar?.show(value, way);
+    const bad = code >= 128;
+    if (bad) this.told(code, time);
+    else this.bar?.show(value, way);
+    this.why.hidden = !bad;
+    this.below.classList.toggle("bad", bad);
+  }
+  /** Bad: the reason in words, and since when, as long as the reason stays the same. */
+  told(code, time) {
+    if (this.code !== code || this.why.hidden) [this.code, this.since] = [code, time];
+    const text = `${reason(code)} · ${t(`${clock(this.since)} 起 Since ${clock(this.since)}`)}`;
+    if (this.why.textContent !== text) [this.why.textContent, this.why.title] = [text, `${quality(code)} · ${text}`];
   }
 }
 
@@ -60,11 +75,12 @@ export class Value {
 export class Limits {
   constructor(tag) {
     this.tag = tag;
-    this.at = svg("path", { class: "at", d: "M0 -1 L4 6 L0 13 L-4 6 Z" });
+    this.at = svg("path", { class: "at", d: "M0 -1 L4 6 L0 13 L-4 6 Z", visibility: "hidden" });
     this.el = svg("svg", { class: "limits", viewBox: "0 0 120 12", preserveAspectRatio: "none", "aria-hidden": "true" },
       svg("path", { class: "rail", d: "M0 6 H120" }), svg("rect", { class: "band", x: 20, y: 2, width: 80, height: 8 }), this.at);
   }
   show(value, way) {
+    this.at.setAttribute("visibility", typeof value === "number" ? "visible" : "hidden");
     if (typeof value !== "number") return;
     const { low, high } = this.tag;
     const x = 20 + (80 * (value - low)) / (high - low || 1);

@@ -1,0 +1,86 @@
+/** Words for people: parts, states, outcomes, qualities, figures, reasons. All of them «中文 English». */
+import { t, zh } from "./core.js";
+
+/** Kinds of parts: one of them, and the heading over several. */
+export const KINDS = {
+  edge: ["边缘 Edge", "边缘节点 Edge nodes"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
+  server: ["服务 Server", "对外服务 Servers"], history: ["历史库 History", "历史库 History"], app: ["应用 App", "应用 Apps"], node: ["节点 Node", "本节点 This node"], room: ["部件 Part", "部件 Parts"],
+};
+export const kind = (name) => t(KINDS[name]?.[0] ?? name);
+export const kinds = (name) => t(KINDS[name]?.[1] ?? name);
+
+export const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
+const OUTCOMES = { done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", bug: "程序错误 Bug" };
+export const outcome = (name) => t(OUTCOMES[name] ?? name);
+
+/** What a quality says after «uncertain» or «bad»; `quality < 64` is good, `< 128` uncertain. */
+const QUALITY = {
+  0x40: "可疑 Uncertain", 0x41: "最后可用值 Last usable value", 0x42: "初始值 Initial value", 0x43: "传感器不准 Sensor not accurate", 0x44: "超出量程 Out of engineering range", 0x45: "来源不足 Too few sources", 0x46: "替代值 Substitute value",
+  0x80: "坏值 Bad", 0x81: "通信中断 No communication", 0x82: "超时 Timed out", 0x83: "设备故障 Device failure", 0x84: "传感器故障 Sensor failure", 0x85: "已停用 Out of service", 0x86: "未连接 Not connected", 0x87: "配置错误 Configuration error",
+  0x88: "地址不存在 Address unknown", 0x89: "无法解码 Cannot be decoded", 0x8a: "超出范围 Out of range", 0x8b: "等待首个数据 Waiting for first data", 0x8c: "无权读取 Access denied", 0x8d: "没有数据 No data", 0x8e: "数据丢失 Data lost", 0x8f: "内部错误 Internal error",
+};
+export const reason = (code) => t(QUALITY[code] ?? (code < 128 ? QUALITY[0x40] : QUALITY[0x80]));
+export const quality = (code) => (code < 64 ? t("好 Good") : `${t(code < 128 ? "可疑 Uncertain" : "坏 Bad")}${zh ? "：" : ": "}${reason(code)}`) + ` (0x${code.toString(16).padStart(2, "0")})`;
+
+/** Errors of operating systems and wires, in words; the exact text stays on hover. */
+const WHYS = [
+  [/Connect call failed \('([^']+)', (\d+)/, (m) => `${at(m[1], m[2])} 拒绝连接：设备断网或未运行 Connection refused by ${at(m[1], m[2])}: the device is off or cut off`],
+  [/Multiple exceptions|Connection refused|Errno 111/i, () => "对端拒绝连接：设备断网或未运行 Connection refused: the device is off or cut off"],
+  [/Name or service not known|getaddrinfo|nodename nor servname/i, () => "主机名无法解析，检查地址 The host name cannot be resolved; check the address"],
+  [/Network is unreachable|No route to host/i, () => "网络不可达，检查线缆和路由 The network is unreachable; check cables and routes"],
+  [/Connection reset|Broken pipe|closed the connection|connection lost|EOF/i, () => "对端断开了连接 The other side closed the connection"],
+  [/^.{0,60}\b(timed out|timeout|TimeoutError)\b.{0,40}$/i, () => "没有按时应答 No answer in time"],
+];
+const at = (host, port) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+export function why(text) {
+  for (const [pattern, say] of WHYS) {
+    const found = pattern.exec(text ?? "");
+    if (found) return t(say(found));
+  }
+  return t(text);
+}
+
+/** Figures of parts in the order of reading: [title, unit]. A `!` marks what should be zero. */
+const FIGURES = {
+  driver: ["驱动 Driver"], address: ["地址 Address"], samples_per_s: ["采样率 Rate", "/s"], tags: ["位号 Tags"], devices: ["设备 Devices"], edges: ["边缘 Edges"], lag_ms: ["采集延迟 Lag", "ms"],
+  samples: ["采样 Samples"], samples_in: ["采入 Samples in"], samples_out: ["送出 Samples out"], waiting: ["待送 Waiting"], queued: ["排队 Queued"], queued_bytes: ["排队字节 Queued bytes", "B"],
+  log_bytes: ["缓存 Buffer used", "B"], log_limit: ["缓存上限 Buffer limit", "B"], commit_p50_ms: ["提交中位 Commit, median", "ms"], commit_p99_ms: ["提交 99% Commit, 99th percentile", "ms"], commits: ["提交 Commits"],
+  frames: ["帧 Frames"], messages: ["消息 Messages"], last: ["最新帧号 Last frame"], durable: ["已落盘帧号 Frame on disk"], linked: ["已连中心 Linked to the hub", "?"], draining: ["补传中 Catching up", "?"],
+  requests: ["请求 Requests"], answers: ["应答 Answers"], writes: ["写 Writes"], items: ["监视项 Monitored items"], subscriptions: ["订阅 Subscriptions"], changes: ["变化 Changes"], discovered: ["发现的节点 Nodes found"], discovery: ["浏览 Browsing"],
+  nodes: ["边缘网关 Gateways"], nodes_online: ["在线网关 Gateways online"], metrics: ["指标 Metrics"], rebirths: ["请求重报 Births asked for"], connects: ["连接次数 Connections"], reopened: ["重连次数 Reconnections"], history_values: ["补读历史 Values read back"],
+  file: ["文件 File"], columns: ["列 Columns"], progress: ["进度 Progress", "%"],
+  samples_hot: ["热区采样 Samples, hot"], samples_raw: ["原始采样 Samples, raw"], running: ["运行 Running", "?"], later: ["迟到采样 Late samples"],
+  samples_lost: ["丢失采样 Samples lost", "!"], dropped: ["丢弃 Dropped", "!"], missing: ["缺帧 Frames missing", "!"], lost_frames: ["丢帧 Frames lost", "!"], timeouts: ["超时 Timeouts", "!"], late: ["迟到应答 Late answers", "!"], refused: ["被拒 Refused", "!"], refusals: ["被拒的地址 Refused addresses", "!"], malformed: ["畸形报文 Malformed", "!"],
+  missed_ticks: ["错过周期 Missed cycles", "!"], losses: ["断线 Connections lost", "!"], gaps: ["序号断档 Sequence gaps", "!"], skipped: ["跳过 Skipped", "!"], unknown: ["未配置的指标 Metrics not configured", "!"], unknown_samples: ["不明采样 Unknown samples", "!"], strangers: ["不明位号 Unknown tags", "!"], quarantined: ["隔离 Quarantined", "!"],
+  queue_overflows: ["队列溢出 Queue overflows", "!"], clock_jumps: ["时钟跳变 Clock jumps", "!"], trouble: ["磁盘故障 Disk trouble", "!?"], without_history: ["无历史的节点 Nodes without history", "!"], last_unreadable: ["最近无法读懂 Last unreadable", "!"], history: ["历史读取 History reading", "!"],
+};
+const ORDER = Object.keys(FIGURES);
+
+/** [{title, text, idle}] of what a part tells, in the order of reading; unknown names stay generic. */
+export function figures(told) {
+  return Object.entries(told)
+    .filter(([, value]) => value !== "" && value !== null)
+    .sort(([a], [b]) => place(a) - place(b))
+    .map(([name, value]) => {
+      const [title, form = ""] = FIGURES[name] ?? [name.replaceAll("_", " ").replace(/^./, (c) => c.toUpperCase())];
+      return { name, title: t(title), text: figure(value, form), idle: value === 0 };
+    });
+}
+const place = (name) => (ORDER.indexOf(name) + 1 || ORDER.length + 1);
+
+function figure(value, form) {
+  if (typeof value !== "number") return String(value);
+  if (form.includes("?")) return t(value ? "是 Yes" : "否 No");
+  if (form === "B") return bytes(value);
+  const sign = form === "!" ? "" : form;
+  return `${spaced(value, 1)}${sign ? (sign.startsWith("/") ? sign : `\u2009${sign}`) : ""}`;
+}
+export function bytes(value) {
+  const step = value >= 1e9 ? ["GB", 1e9] : value >= 1e6 ? ["MB", 1e6] : value >= 1e3 ? ["kB", 1e3] : ["B", 1];
+  return `${spaced(value / step[1], step[1] === 1 ? 0 : 1)}\u2009${step[0]}`;
+}
+/** Thin spaces between thousands. */
+export function spaced(value, decimals = 3) {
+  const text = String(Number(value.toFixed(decimals)));
+  return text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
+}

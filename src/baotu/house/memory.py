@@ -12,7 +12,9 @@ import gc
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 ARENA_MAX = -8  # M_ARENA_MAX of <malloc.h>
 ARENAS = 2
@@ -28,6 +30,14 @@ def few_arenas() -> bool:
         return bool(ctypes.CDLL(None).mallopt(ARENA_MAX, ARENAS))
     except (AttributeError, OSError):
         return False
+
+
+def no_search_through_all_objects() -> None:
+    """Call before the console starts. NiceGUI looks for its server with `gc.get_objects()`, which
+    holds every tuple for a moment; where another thread is just making one from a generator,
+    CPython raises SystemError, and a driver was stopped for it. What it finds serves
+    `app.shutdown()` alone, which nobody calls here."""
+    import_module("nicegui.ui_run_with").gc = SimpleNamespace(get_objects=tuple)  # type: ignore[attr-defined]
 
 
 def settle() -> int:

@@ -20,7 +20,7 @@ import structlog
 from baotu.sdk import ConfigError
 
 from .file import HouseConfig, load
-from .memory import few_arenas, settle
+from .memory import few_arenas, no_search_through_all_objects, settle
 from .node import Node
 from .settings import Role, address
 
@@ -55,6 +55,7 @@ def adjusted(config: HouseConfig, role: str = "", listen: str = "") -> HouseConf
 def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) -> None:
     """Start, say so, wait for Ctrl-C or SIGTERM (or this long), stop. A second Ctrl-C ends at once."""
     few_arenas()
+    no_search_through_all_objects()
     asked: list[int] = []
 
     def tell(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,151 @@
+"""Modbus float tags through a whole node: read, decoded, committed to history, shown live.
+
+`python benchmarks/path.py [--quick] [--json] [--tags 100000] [--seconds 30] [--only bar,ramp]`
+
+The devices are a register server in another process; the node is a process of its own with its data
+on disk. Samples are counted where they end: in history, and at a live channel. `ramp` asks faster
+and faster until no more comes through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from _house import HEAD, HERE, Eyes, Node, Window, bar, percentiles, registers, tell, write_tags
+
+DEVICES = 4
+UNIT = 100  # tags of one asset
+SHOWN = 1_000
+DEVICE = """[[device]]
+name = "{name}"
+driver = "modbus"
+host = "{host}"
+port = {port}
+pipeline = 8
+tags = "{name}.csv"
+
+"""
+Figures = dict[str, Any]
+
+
+def rows(device: str, count: int, period_s: float) -> Iterator[dict[str, Any]]:
+    for n in range(count):
+        yield {
+            "asset": f"bench/{device}/unit-{n // UNIT}", "property": f"p{n % UNIT}",
+            "address": f"holding:{2 * n}:float32", "period_s": period_s,
+        }  # fmt: skip
+
+
+def configured(folder: Path, port: int, tags: int, period_s: float) -> str:
+    text = HEAD.format(more="")
+    for d in range(DEVICES):
+        name = f"plc-{d}"
+        write_tags(folder / f"{name}.csv", rows(name, tags // DEVICES, period_s))
+        text += DEVICE.format(name=name, host=HERE, port=port)
+    return text
+
+
+def shown_names(count: int) -> list[str]:
+    each = count // DEVICES
+    return [
+        f"bench/plc-{d}/unit-{n // UNIT}/p{n % UNIT}" for d in range(DEVICES) for n in range(each)
+    ]
+
+
+def run(tags: int, period_s: float, seconds: float) -> Figures:
+    with (
+        tempfile.TemporaryDirectory(prefix="baotu-path-") as place,
+        registers() as port,
+        Node(Path(place), configured(Path(place), port, tags, period_s)) as node,
+    ):
+        with Eyes(node, shown_names(SHOWN)) as eyes:
+            time.sleep(min(8.0, seconds))  # the first readings, the tag table, the first commits
+            window = Window(node)
+            eyes.clear()
+            begin = time.time()
+            figures: Figures = {"tags": tags, "period_s": period_s} | window.wait(seconds)
+            end = time.time()
+            ages = eyes.ages_ms()
+        figures |= {"start_s": round(node.start_s, 1), "peak_mb": node.memory_mb()["peak_mb"]}
+        figures |= percentiles(ages, "tick_to_shown") | {"shown_samples": len(ages)}
+        figures |= checked(node, begin, end, tags, period_s)
+        return figures
+
+
+def checked(node: Node, begin: float, end: float, tags: int, period_s: float) -> Figures:
+    """Of twenty tags every second must be in history; ticks that were left out are told."""
+    time.sleep(1.0)
+    dice, found, wanted = random.Random(1), 0, 0
+    first, last = int(begin) + 1, int(end) - 2
+    span = f"start={iso(first)}&end={iso(last)}&points=0"
+    for _ in range(20):
+        device, n = dice.randrange(DEVICES), dice.randrange(tags // DEVICES)
+        name = f"bench/plc-{device}/unit-{n // UNIT}/p{n % UNIT}"
+        found += len(node.json(f"/api/history?tag={name}&{span}")["time"])
+        wanted += round((last - first) / period_s)
+    figures: Figures = {"checked_samples": found, "checked_wanted": wanted}
+    for device_row in node.devices("device"):
+        if device_row["state"] != "up":
+            figures[device_row["name"]] = f"{device_row['state']}: {device_row['why']}"
+        for name, value in device_row["figures"].items():
+            if name in ("missed_ticks", "dropped", "timeouts", "losses", "connects", "late"):
+                figures[name] = figures.get(name, 0) + value
+    return figures
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def ramp(tags: int, seconds: float) -> Figures:
+    """Faster until less than 97 % comes through."""
+    found: Figures = {}
+    for period_s in (1.0, 0.5, 0.25, 0.2, 0.125, 0.1):
+        step = run(tags, period_s, seconds)
+        asked = tags / period_s
+        found[f"asked_{asked:.0f}"] = step
+        found["ceiling_samples_per_s"] = max(
+            found.get("ceiling_samples_per_s", 0), step["samples_per_s"]
+        )
+        if step["samples_per_s"] < 0.97 * asked:
+            break
+        found["sustained_tags_per_s"] = step["samples_per_s"]
+        found["sustained_cores"] = step["cores"]
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--tags", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--only", default="bar,ramp")
+    options = parser.parse_args()
+    quick, figures = options.quick, {}
+    tags = min(options.tags, 20_000) if quick else options.tags
+    if "bar" in options.only:
+        figures["bar"] = run(tags, 1.0, options.seconds or (5 if quick else 30))
+    if "ramp" in options.only and not quick:
+        figures["ramp"] = ramp(tags, options.seconds or 15)
+    asked = figures.get("bar", {})
+    bars = [
+        bar("Modbus tags/s in history", asked.get("samples_per_s"), ">=", 0.995 * tags, quick),
+        bar("cores of the node", asked.get("cores"), "<=", 1.0, quick),
+        bar("peak memory of the node, MB", asked.get("peak_mb"), "<=", 250, quick),
+        bar("commit p99, ms", asked.get("commit_p99_ms"), "<", 100, quick),
+        bar("samples missing of 20 tags",
+            asked.get("checked_wanted", 0) - asked.get("checked_samples", 0), "==", 0, quick),
+    ]  # fmt: skip
+    tell("path", figures, bars if asked else [], options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -78,7 +78,7 @@ class Mosquitto:
     async def start(self, program: str, folder: Path, host: str) -> None:
         path = folder / "mosquitto.conf"
         path.write_text(
-            f"listener {self.port} {host}\nallow_anonymous true\npersistence false\n"
+            f"listener {self.port} {host}\nallow_anonymous true\nset_tcp_nodelay true\npersistence false\n"
             "log_type error\nmax_queued_messages 1000\n"
             # started by root it would change to a user who may not read this folder
             f"user {'root' if os.geteuid() == 0 else _user()}\n"

@@ -52,7 +52,7 @@ def chosen(accept: str) -> str:
             arrow_asked = True
             if find_spec("pyarrow"):
                 return ARROW
-    hint = "; for Arrow install the extra: pip install 'baotu[arrow]'" if arrow_asked else ""
+    hint = "; for Arrow pyarrow is missing: reinstall baotu" if arrow_asked else ""
     raise NotAcceptable(f"{accept!r} cannot be given; ask for {JSON}, {CSV} or {ARROW}{hint}")
 
 

@@ -27,7 +27,7 @@ class FabricSettings:
     )
     key_file: str = setting("", path="config", title="TLS 私钥文件 File of its private key")
     log_mb: int = setting(
-        2048, title="断网缓存上限 Most disk for samples the hub has not yet", unit="MBy", low=8
+        4096, title="断网缓存上限 Most disk for samples the hub has not yet", unit="MBy", low=8
     )
     segment_mb: int = setting(
         8, title="缓存分段大小 Size of a log segment", unit="MBy", low=1, high=1024

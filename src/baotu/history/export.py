@@ -96,7 +96,7 @@ def _pyarrow() -> Any:
         import pyarrow.ipc
     except ImportError as error:
         raise Invalid(
-            "format", "arrow needs pyarrow: pip install 'baotu[arrow]', or choose parquet"
+            "format", "arrow needs pyarrow, which is not installed: reinstall baotu, or choose parquet"
         ) from error
     return pyarrow
 

@@ -41,7 +41,7 @@ class ParquetTable:
         except ImportError:
             raise ConfigError(
                 f"{self.path.name} is Parquet, which needs pyarrow",
-                hint="pip install 'baotu[arrow]', or play a CSV file",
+                hint="reinstall baotu, which brings it, or play a CSV file",
             ) from None
         try:
             return ParquetFile(self.path)

@@ -89,7 +89,7 @@ def test_a_form_that_cannot_be_given_is_refused_with_what_can(monkeypatch, web):
     assert "text/csv" in refused.json()["detail"]
     monkeypatch.setattr(columns, "find_spec", lambda name: None)
     without = web.get("/api/latest?all=true", headers={"accept": columns.ARROW})
-    assert without.status_code == 406 and "baotu[arrow]" in without.json()["detail"]
+    assert without.status_code == 406 and "pyarrow" in without.json()["detail"]
 
 
 def test_http_negotiates(web):

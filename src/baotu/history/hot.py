@@ -54,8 +54,8 @@ class Hot:
                     _enter_links(db, links)
             except duckdb.Error as error:
                 raise Unreachable(
-                    f"history/{self.store.folder}: the commit failed ({first_line(error)}); "
-                    "free disk space: the edges keep their samples and send them again"
+                    f"history/{self.store.folder}: the commit failed ({first_line(error)}); free "
+                    "disk space or give memory_mb; edges keep their samples and send them again"
                 ) from error
             self.store.seam("committed")
             self.ledger, self.tables = ledger, tables

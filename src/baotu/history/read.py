@@ -22,6 +22,7 @@ from .store import Connection, Store
 
 TABLE = {MINUTE: "minute", HOUR: "hour"}
 COARSE = 2  # a rollup may answer when a bucket of the picture is at least this many times as wide
+FILES = 64  # a raw read opens at most so many when rollups could have answered
 LEAST, MOST = -(1 << 62), 1 << 62
 _SUMS = ("count", "low", "high", "first", "last", "total")
 
@@ -47,7 +48,7 @@ class Reader:
         width = self._width(tag, start, end, points)
         with self.store.snapshot() as db:
             if width:
-                found = self._outline(db, tag, start, end, width)
+                found = self._outline(db, tag, start, end, width, points)
             else:
                 found = self._raw(db, tag, start, end, None)
         return thin(found, start, end, points)
@@ -145,27 +146,42 @@ class Reader:
             for source in self._sources(db, "number", tag, start, end)
         )
 
-    def _outline(self, db: Connection, tag: int, start: int, end: int, width: int) -> Samples:
-        """The remarkable samples of [start, end): from rollups, and raw ones at both ends."""
+    def _outline(
+        self, db: Connection, tag: int, start: int, end: int, width: int, points: int
+    ) -> Samples:
+        """The remarkable samples of [start, end): from rollups, and raw ones at both ends. All of
+        them, raw, when they are so few that there is room for all."""
         first, last = -(-start // width) * width, end // width * width
         if first >= last:
             return self._raw(db, tag, start, end, None)
         parts = [self._raw(db, tag, start, first, None), self._raw(db, tag, last, end, None)]
         if select := self._rolled(db, tag, width, first, last):
-            rows = db.execute(combine(f"({select})", "start")).fetchnumpy()
-            parts += _remarkable(tag, {name: column(rows[name]) for name in ROLLED})
+            found = db.execute(combine(f"({select})", "start")).fetchnumpy()
+            rows = {name: column(found[name]) for name in ROLLED}
+            few = rows["count"].sum() + rows["bad"].sum() <= points
+            if few and self._cheap(db, tag, start, end):
+                return self._raw(db, tag, start, end, None)
+            parts += _remarkable(tag, rows)
         return _in_order(Samples.concat(parts))
+
+    def _cheap(self, db: Connection, tag: int, start: int, end: int) -> bool:
+        """Raw samples of the whole time are still there, in not too many files."""
+        paths, _ = self._plan(db, "number", tag, start, end)
+        return len(paths) <= FILES and start >= self.horizon("number")
 
 
 def _remarkable(tag: int, rows: dict[str, np.ndarray]) -> list[Samples]:
-    """First, lowest, highest and last good sample of each bucket, and the first bad one."""
+    """First, lowest, highest and last good sample of each bucket, first and last bad one."""
     good, bad = rows["count"] > 0, rows["bad"] > 0
     found = [
         Samples.of(tag, rows[f"{name}_at"][good], rows[name][good], Quality.GOOD)
         for name in ("first", "low", "high", "last")
     ]
-    quality = rows["bad_quality"][bad].astype("u1")
-    return [*found, Samples.of(tag, rows["bad_at"][bad], rows["bad_value"][bad], quality)]
+    for name in ("bad", "bad_end"):
+        quality = rows[f"{name}_quality"][bad].astype("u1")
+        time, value = rows[f"{name}_at"][bad], rows[f"{name}_value"][bad]
+        found.append(Samples.of(tag, time, value, quality))
+    return found
 
 
 def _in_order(samples: Samples) -> Samples:

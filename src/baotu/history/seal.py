@@ -22,6 +22,7 @@ from .sql import (
     floor,
     pack_rollup,
     plain,
+    quoted,
     roll,
     squeeze,
     unpack_rollup,
@@ -94,31 +95,42 @@ def _part(period: int, where: str, facts: list[int]) -> Part:
 def _files(
     store: Store, db: Connection, number: int, kind: str, part: Part, now: int
 ) -> Iterator[Segment]:
-    """One after the other, so that the caller knows what is on the disk when one fails."""
-    if kind == "text":
-        select, options = plain(f"hot_{number}", part.where), PARQUET_TEXT
-    else:
-        select, options = squeeze(f"hot_{number}", part.where, part.rows), PARQUET
-    written = store.write(db, select, options, kind, part.period)
-    raw = _segment(store, *written, kind, part, now)
-    yield raw
-    if kind != "text":
-        yield from _rollups(store, raw, part, now)
+    """One after the other, so that the caller knows what is on the disk when one fails.
+
+    The main database only streams its rows out. Sorting takes all the memory there is, and there it
+    would be the memory of the next append; so it is done in the workshop.
+    """
+    copy = store.folder / f"seal-{uuid.uuid4().hex[:16]}.parquet"
+    try:
+        rows = f"select tag, time, value, quality from hot_{number} where {part.where}"
+        db.execute(f"copy ({rows}) to {quoted(str(copy))} (format parquet)")
+        with store.workshop() as shop:
+            if kind == "text":
+                select, options = plain(files([str(copy)])), PARQUET_TEXT
+            else:
+                select, options = squeeze(str(copy), part.rows), PARQUET
+            written = store.write(shop, select, options, kind, part.period)
+            copy.unlink()
+            raw = _segment(store, *written, kind, part, now)
+            yield raw
+            if kind != "text":
+                yield from _rollups(store, shop, raw, part, now)
+    finally:
+        copy.unlink(missing_ok=True)
 
 
-def _rollups(store: Store, raw: Segment, part: Part, now: int) -> Iterator[Segment]:
-    with store.workshop() as db:
-        unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
-        source = f"({unpacked} from {files(store.paths([raw.path]))})"
-        rows = pack_rollup(roll(source, MINUTE, "exponent"))
-        written = store.write(db, rows, PARQUET, "minute", part.period)
-        minute = _segment(store, *written, "minute", part, now)
-        yield minute
-        source = f"({unpack_rollup(files(store.paths([minute.path])))})"
-        month = part.period if part.period == MIXED else part.low // PERIOD["hour"]
-        rows = pack_rollup(combine(source, floor("start", HOUR), "exponent"))
-        written = store.write(db, rows, PARQUET, "hour", month)
-        yield _segment(store, *written, "hour", part, now, month)
+def _rollups(store: Store, db: Connection, raw: Segment, part: Part, now: int) -> Iterator[Segment]:
+    unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
+    source = f"({unpacked} from {files(store.paths([raw.path]))})"
+    rows = pack_rollup(roll(source, MINUTE, "exponent"))
+    written = store.write(db, rows, PARQUET, "minute", part.period)
+    minute = _segment(store, *written, "minute", part, now)
+    yield minute
+    source = f"({unpack_rollup(files(store.paths([minute.path])))})"
+    month = part.period if part.period == MIXED else part.low // PERIOD["hour"]
+    rows = pack_rollup(combine(source, floor("start", HOUR), "exponent"))
+    written = store.write(db, rows, PARQUET, "hour", month)
+    yield _segment(store, *written, "hour", part, now, month)
 
 
 def _segment(

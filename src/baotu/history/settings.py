@@ -14,7 +14,7 @@ class HistorySettings:
     """The `[history]` table of the configuration file."""
 
     memory_mb: int = setting(
-        112, title="数据库内存上限 Most memory of the database", unit="MBy", low=64, high=65536
+        98, title="数据库内存上限 Most memory of the database", unit="MBy", low=64, high=65536
     )
     seal_rows: int = setting(
         8_000_000, title="热表行数上限 Rows of a hot table before it is sealed", low=1_000
@@ -46,10 +46,10 @@ class HistorySettings:
 
     @property
     def main_bytes(self) -> int:
-        """What appending, sealing and reading share."""
+        """What appending and reading share."""
         return self.memory_mb * MB * 4 // 7
 
     @property
     def workshop_bytes(self) -> int:
-        """What merging and exporting have for themselves, so that an append never waits for it."""
+        """What sealing, merging and exporting have for themselves: an append never lacks it."""
         return self.memory_mb * MB * 3 // 7

@@ -52,16 +52,17 @@ def unpacked(column: str, mantissa: str) -> str:
     return f"coalesce({column}, {mantissa} / {POWER})"
 
 
-def squeeze(table: str, where: str, rows: int) -> str:
-    """SELECT of the packed form of a hot table of numbers, in order. The exponent is guessed from a
+def squeeze(path: str, rows: int) -> str:
+    """SELECT of the packed form of a file of numbers, in order. The exponent is guessed from a
     few rows of each tag; exactness is tested row by row: a wrong guess costs bytes, never bits."""
     step = max(1, rows // 400_000) * 10_000
+    table = f"read_parquet({quoted(path)}, file_row_number = true)"
     return f"""
 with scale as (
   select tag, max(case when value = round(value) then 0
                        when round(value * 10) / 10 = value then 1
                        when round(value * 100) / 100 = value then 2 else 3 end)::utinyint as exponent
-  from {table} where rowid % {step} < 10000 and isfinite(value) group by tag)
+  from {table} where file_row_number % {step} < 10000 and isfinite(value) group by tag)
 select tag, time, if(exact, whole, null) as mantissa, exponent, if(exact, null, value) as value,
   quality
 from (select *, coalesce(whole / power = value, false) as exact
@@ -69,12 +70,12 @@ from (select *, coalesce(whole / power = value, false) as exact
             from (select *, {POWER} as power
                   from (select h.tag, h.time, h.value, h.quality,
                           coalesce(scale.exponent, 0::utinyint) as exponent
-                        from {table} h left join scale using (tag) where {where}))))
+                        from {table} h left join scale using (tag)))))
 order by tag, time"""
 
 
-def plain(table: str, where: str) -> str:
-    return f"select tag, time, value, quality from {table} where {where} order by tag, time"
+def plain(table: str) -> str:
+    return f"select tag, time, value, quality from {table} order by tag, time"
 
 
 NUMBER = unpacked("value", "mantissa")
@@ -85,9 +86,11 @@ VALUE = {"number": NUMBER, "text": "value"}
 ROLLED = (
     "tag", "start", "count", "low", "low_at", "high", "high_at", "total", "first", "first_at",
     "last", "last_at", "bad", "bad_at", "bad_value", "bad_quality",
+    "bad_end_at", "bad_end_value", "bad_end_quality",
 )  # fmt: skip
 _VALUES = ("low", "high", "total", "first", "last")
-_STAMPS = ("low_at", "high_at", "first_at", "last_at", "bad_at")
+_STAMPS = ("low_at", "high_at", "first_at", "last_at", "bad_at", "bad_end_at")
+_BAD = ["bad", "bad_value", "bad_quality", "bad_end_value", "bad_end_quality"]
 
 
 def roll(source: str, width: int, extra: str = "", origin: int = 0) -> str:
@@ -102,7 +105,8 @@ select tag, {floor("time", width, origin)} as start, count(v) as count,
   min(v) as low, arg_min(time, v) as low_at, max(v) as high, arg_max(time, v) as high_at,
   sum(v) as total, arg_min(v, g) as first, min(g) as first_at,
   arg_max(v, g) as last, max(g) as last_at, count(b) as bad, min(b) as bad_at,
-  arg_min_null(value, b) as bad_value, arg_min(quality, b) as bad_quality{more}
+  arg_min_null(value, b) as bad_value, arg_min(quality, b) as bad_quality, max(b) as bad_end_at,
+  arg_max_null(value, b) as bad_end_value, arg_max(quality, b) as bad_end_quality{more}
 from {masked} group by 1, 2"""
 
 
@@ -116,7 +120,9 @@ select tag, {start} as start, sum(count)::bigint as count,
   arg_min(first, first_at) as first, min(first_at) as first_at,
   arg_max(last, last_at) as last, max(last_at) as last_at,
   sum(bad)::bigint as bad, min(bad_at) as bad_at, arg_min_null(bad_value, bad_at) as bad_value,
-  arg_min(bad_quality, bad_at) as bad_quality{more}
+  arg_min(bad_quality, bad_at) as bad_quality, max(bad_end_at) as bad_end_at,
+  arg_max_null(bad_end_value, bad_end_at) as bad_end_value,
+  arg_max(bad_end_quality, bad_end_at) as bad_end_quality{more}
 from {source} group by 1, 2"""
 
 
@@ -132,7 +138,7 @@ def pack_rollup(source: str) -> str:
         mantissa, value = packed(column)
         parts += [f"{mantissa} as m_{column}", f"{value} as {column}"]
     parts += [f"({s} - start) // unit as {s}" for s in _STAMPS]
-    parts += ["bad", "bad_value", "bad_quality"]
+    parts += _BAD
     return (
         f"select {', '.join(parts)} from (select *, {unit} as unit from ({source})) "
         "order by tag, start"
@@ -143,7 +149,7 @@ def unpack_rollup(source: str) -> str:
     parts = ["tag", "start", "count", "exponent"]
     parts += [f"{unpacked(c, f'm_{c}')} as {c}" for c in _VALUES]
     parts += [f"start + {s} * unit as {s}" for s in _STAMPS]
-    parts += ["bad", "bad_value", "bad_quality"]
+    parts += _BAD
     return f"select {', '.join(parts)} from {source}"
 
 

@@ -87,6 +87,8 @@ class Store:
         return db
 
     def _sweep(self) -> None:
+        for path in [*self.folder.glob("seal-*.parquet"), *self.folder.glob("export-*.parquet")]:
+            path.unlink()  # copies that a crash left
         known = {row[0] for row in self.db.execute("select path from segment").fetchall()}
         for path in self.files.iterdir():
             if path.name not in known:

@@ -20,6 +20,20 @@ from .words import PLACES, Place
 HERE = next(p for p in PLACES if p.name == "config")
 
 
+# what the desk says of a change, around names that belong to both languages
+PHRASES = (
+    "设备 device", "服务 server", "资产类型 asset types", "资产 assets", "启动 starts", "停止 stops",
+    "按新配置重启 starts anew as configured", "重启后生效 takes effect after a restart",
+)  # fmt: skip
+
+
+def change_in(change: str, language: str) -> str:
+    """`change_in("+ 设备 device pump: 启动 starts", "en")` is "+ device pump: starts"."""
+    for phrase in PHRASES:
+        change = change.replace(phrase, in_language(phrase, language))
+    return change
+
+
 def register(page: Callable[[str, Place], Any], language: str, static: str) -> None:
     @page("/config", HERE)
     def show(request: Request) -> None:
@@ -119,7 +133,7 @@ class Editor:
         with ui.element("ul").classes("lines"):
             for change in changes:
                 with ui.element("li").classes("line"):
-                    ui.label(self.say(change))
+                    ui.label(change_in(change, self.language))
         with ui.element("label").classes("field"):
             ui.label(self.say("原因，会记入审计 Reason, kept in the audit")).classes("small muted")
             reason = ui.element("input").classes("box").props("type=text name=reason")
@@ -156,4 +170,4 @@ class Editor:
             with ui.element("ul").classes("lines"):
                 for change in done:
                     with ui.element("li").classes("line"):
-                        ui.label(self.say(change))
+                        ui.label(change_in(change, self.language))

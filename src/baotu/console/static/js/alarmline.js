@@ -1,5 +1,5 @@
 /** One alarm as a line: priority, what, where, since when. */
-import { ago, assetLink, clock, h, t } from "./core.js";
+import { ago, assetLink, clock, h, t, tail } from "./core.js";
 import { shape } from "./shapes.js";
 
 export function alarmState(alarm) {
@@ -11,8 +11,8 @@ export function alarmState(alarm) {
 
 export function alarmLine(alarm) {
   const calls = alarm.active && !alarm.acknowledged && !alarm.hidden;
-  const where = alarm.asset ? h("a", { class: "small muted", href: assetLink(alarm.asset) }, alarm.asset) : null;
+  const where = alarm.asset ? h("a", { class: "small muted", href: assetLink(alarm.asset) }, tail(alarm.asset)) : null;
   return h("li", { class: calls ? "line alarm calls" : "line alarm" }, shape(alarm.priority, alarm.hidden),
-    h("span", { class: "cut grow" }, h("span", { class: "cut said", title: t(alarm.message) }, t(alarm.message)), where),
+    h("span", { class: "grow" }, h("span", { class: "cut said", title: t(alarm.message) }, t(alarm.message)), where),
     h("time", { class: "small muted", title: clock(alarm.raised, "always") }, ago(alarm.raised)));
 }

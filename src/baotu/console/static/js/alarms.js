@@ -56,7 +56,7 @@ class Alarms extends Part {
   }
 
   past(rows) {
-    const heads = ["时间 Time", "事 What", "报警 Alarm", "谁 Who", "说明 Note"];
+    const heads = ["时间 Time", "事件 Event", "报警 Alarm", "谁 Who", "说明 Note"];
     return h("div", { class: "wide" }, h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), h("tbody", {}, rows.map((e) => h("tr", {},
       h("td", { class: "tight" }, clock(e.time)), h("td", { class: "tight" }, t(WHAT[e.what] ?? e.what)), h("td", {}, e.priority ? [shape(e.priority), " "] : null, t(e.message), e.asset ? h("div", {}, h("a", { class: "small", href: assetLink(e.asset) }, e.asset)) : null), h("td", {}, e.who), h("td", {}, t(e.note)))))));
   }

@@ -3,7 +3,7 @@ import { Part, assetLink, base, empty, get, h, query, t, trendLink, unit } from 
 import { TrendChart } from "./chart.js";
 import { alarmLine } from "./alarmline.js";
 import { live } from "./live.js";
-import { Value, byTag, shape, spark } from "./shapes.js";
+import { Value, begin, byTag, over, shape, spark } from "./shapes.js";
 
 const LEVELS = { enterprise: "企业 Enterprise", site: "厂区 Site", area: "区域 Area", work_center: "工作中心 Work centre", work_unit: "工作单元 Work unit", asset: "资产 Asset" };
 const CHILD_VALUES = 3, SHOWN_CHILDREN = 60;
@@ -15,7 +15,10 @@ class AssetPage extends Part {
     try {
       this.told = await get(`asset?${query({ path: this.path })}`);
     } catch (error) {
-      return this.complain(error, () => this.start());
+      if (error.status !== 404) return this.complain(error, () => this.start());
+      const above = this.path.includes("/") ? this.path.slice(0, this.path.lastIndexOf("/")) : "";
+      return this.replaceChildren(h("section", { class: "panel" }, empty(error.message.replace(/\s*[，;][^，;]*\/api\/assets/g, ""),
+        h("span", { class: "bar" }, above ? h("a", { class: "btn main-act", href: assetLink(above) }, t("上一级 One level up")) : null, h("a", { class: "btn", href: base }, t("总览 Overview")), h("a", { class: "btn", href: `${base}/tags` }, t("位号 Tags"))))));
     }
     this.replaceChildren();
     this.own(() => this.chart?.close());
@@ -49,6 +52,7 @@ class AssetPage extends Part {
     const shown = Object.fromEntries(tags.map((tag) => [tag.name, new Value(tag, { bar: true })]));
     const sparks = Object.fromEntries(tags.map((tag) => [tag.name, h("div", { class: "trace" })]));
     const stage = h("div", { class: "stage small-stage" });
+    const span = h("span", { class: "small muted" });
     const tiles = tags.map((tag) => {
       const tile = h("button", { class: "tile key", "aria-pressed": "false", onclick: () => this.pick(tag, stage, tile) },
         h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, shown[tag.name].el), shown[tag.name].below, tag.kind === "number" ? sparks[tag.name] : null);
@@ -56,12 +60,14 @@ class AssetPage extends Part {
     });
     this.own(live.watch(tags.map((tag) => tag.name), (sample, name) => shown[name].show(sample)));
     const traces = this.every(30, async () => {
-      const to = Date.now(), from = to - 3600e3;
+      const to = Date.now();
       const found = byTag(await get(`history?${query({ tag: tags.map((tag) => tag.name), points: 120, time: "ms" })}`));
-      for (const tag of tags) if (tag.kind === "number") sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to));
+      const from = begin(found, to);
+      span.textContent = t(over(from));
+      for (const tag of tags) if (tag.kind === "number") sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to)), shown[tag.name].remember(found[tag.name]);
     });
     void traces;
-    const box = h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("实时值，近一小时 Live values, last hour"))), h("div", { class: "values" }, tiles), stage);
+    const box = h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("实时值 Live values")), span), h("div", { class: "values" }, tiles), stage);
     const first = tags.find((tag) => tag.kind === "number" && tag.high != null) ?? tags[0];
     queueMicrotask(() => this.pick(first, stage, tiles[tags.indexOf(first)]));
     return box;

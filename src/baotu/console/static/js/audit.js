@@ -1,5 +1,6 @@
 /** Who asked for what, whether it was allowed, and why. */
 import { Part, clock, empty, get, h, query, t } from "./core.js";
+import { outcome } from "./words.js";
 
 class Audit extends Part {
   start() {
@@ -11,14 +12,16 @@ class Audit extends Part {
     this.append(h("header", {}, this.field), h("div", { class: "wide" }, h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head) => h("th", {}, t(head))))), this.body)), this.more);
     let timer;
     this.field.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(() => this.load(), 200))));
+    this.titles = get("verbs").then((told) => Object.fromEntries(told.verbs.map((v) => [`${v.app}.${v.name}`, v.title])), () => ({}));
     this.load();
   }
   async load(before = "") {
     const asked = (this.asked = Symbol("search"));
     try {
       const told = await get(`audit?${query({ search: this.field.value, limit: 100, before })}`);
+      const titles = await this.titles;
       if (asked !== this.asked) return;
-      const rows = told.records.map((r) => h("tr", {}, h("td", { class: "tight" }, clock(r.time)), h("td", {}, r.caller), h("td", {}, r.verb), h("td", { class: "tight" }, this.outcome(r.outcome)), h("td", {}, t(r.reason))));
+      const rows = told.records.map((r) => h("tr", {}, h("td", { class: "tight" }, clock(r.time)), h("td", {}, r.caller), h("td", {}, titles[r.verb] ? [t(titles[r.verb]), " "] : null, h("span", { class: titles[r.verb] ? "small muted" : "" }, r.verb)), h("td", { class: "tight" }, this.outcome(r.outcome)), h("td", {}, t(r.reason))));
       if (before) this.body.append(...rows);
       else this.body.replaceChildren(...rows);
       this.more.replaceChildren(told.before ? h("button", { class: "btn", onclick: () => this.load(told.before) }, t("更早的 Older")) : h("span", {}, t(this.body.children.length ? "到头了 That is all" : "没有记录。每个命令都会留下一条。 Nothing recorded. Every command leaves a line.")));
@@ -28,7 +31,7 @@ class Audit extends Part {
   }
   outcome(word) {
     const well = ["allowed", "done", "ok", "answered"].includes(word);
-    return h("span", {}, well ? "" : "✕ ", word);
+    return h("span", { title: word }, well ? "" : "✕ ", outcome(word));
   }
 }
 

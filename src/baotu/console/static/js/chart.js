@@ -130,7 +130,8 @@ export class TrendChart extends EventTarget {
     this.abort = new AbortController();
     const began = (this.asked = performance.now());
     const [from, to] = [this.from, this.to];
-    const pad = (to - from) * .02;
+    const slow = Math.max(...this.tags.map((tag) => tag.period_s || 0)) * 2000; // lines go on to both edges
+    const pad = Math.max((to - from) * .02, Math.min(slow, 600e3));
     const points = Math.min(2000, Math.max(400, this.el.clientWidth * 2));
     try {
       const told = await get(`history?${query({ tag: this.tags.map((tag) => tag.name), start: new Date(from - pad).toISOString(), end: new Date(to + pad).toISOString(), points, time: "ms" })}`, { signal: this.abort.signal });

@@ -121,6 +121,9 @@ export function toast(text, wrong = false) {
   setTimeout(() => box.remove(), wrong ? 8000 : 3000);
 }
 
+/** A path that is cut at its beginning, as its end tells more. */
+export const tail = (path) => h("span", { class: "cut tail", title: path }, h("bdi", {}, path));
+
 export const link = (path) => (path.startsWith("/") ? base + path : path);
 export const assetLink = (path) => `${base}/asset/${path.split("/").map(encodeURIComponent).join("/")}`;
 export const trendLink = (names) => `${base}/trends?${query({ tag: names })}`;
@@ -130,7 +133,7 @@ export const unit = (code) => UNITS[code] ?? (code || "").replace(/\./g, "·").r
 
 /** As many decimals as a reader can use: by the width of the normal range, else by size. */
 export function number(value, tag = {}) {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return value || "–";
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (tag.kind === "boolean") return value ? t("是 Yes") : t("否 No");
   const scale = tag.low != null && tag.high != null && tag.high > tag.low ? tag.high - tag.low : Math.abs(value);

@@ -16,7 +16,7 @@ class Edges extends Part {
     if (sign === this.sign) return;
     this.sign = sign;
     if (!healths.length) return this.replaceChildren(h("section", { class: "panel" }, empty("还没有设备：在配置里写一个 [[device]]，边缘会连上去并在这里报告。 No devices yet: write a [[device]] into the configuration; its edge connects and reports here.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration")))));
-    this.opened = new Set([...this.querySelectorAll("details[open]")].map((one) => one.dataset.of));
+    this.opened = new Set([...this.querySelectorAll(".figures.all")].map((one) => one.dataset.of));
     const order = [...new Set([...Object.keys(KINDS), ...healths.map((one) => one.kind)])];
     this.replaceChildren(...order.map((kind) => this.group(kind, healths.filter((one) => one.kind === kind))).filter(Boolean));
   }
@@ -30,15 +30,21 @@ class Edges extends Part {
   }
 
   row(one) {
-    const all = figures(one.figures);
-    const [seen, idle] = [all.filter((f) => !f.idle), all.filter((f) => f.idle)];
+    const { driver, ...told } = one.figures;
+    const all = figures(told);
+    const idle = all.filter((f) => f.idle).length;
     const name = `${one.kind} ${one.name}`;
-    const more = idle.length ? h("details", { "data-of": name, open: this.opened.has(name) }, h("summary", { class: "small" }, `${t("为零的 Those at zero")} (${idle.length})`), list(idle)) : null;
-    return h("li", { class: one.state === "up" || one.state === "off" ? "" : "wrong-part" }, h("div", { class: "what" }, state(one.state), h("b", { class: "cut", title: one.name }, one.name)),
-      h("time", { class: "small muted", title: `${t("自 Since")} ${clock(one.since, "always")}` }, `${ago(one.since)}`), h("div", { class: "grow" }, one.why ? h("span", { class: "why", title: one.why }, why(one.why)) : null, list(seen), more));
+    const list = h("dl", { class: this.opened.has(name) ? "figures all" : "figures", "data-of": name }, all.map(shown));
+    const toggle = () => more.setAttribute("aria-expanded", String(list.classList.toggle("all")));
+    const more = h("button", { class: "more small", "aria-expanded": String(this.opened.has(name)), title: t("计数为零的 Counters at zero"), onclick: toggle }, `${t("为零 Zero")} (${idle})`);
+    if (idle) list.append(h("div", {}, more));
+    return h("li", { class: one.state === "up" || one.state === "off" ? "" : "wrong-part" },
+      h("div", { class: "what" }, state(one.state), h("span", { class: "grow" }, h("b", { class: "cut", title: one.name }, one.name), driver ? h("span", { class: "small muted" }, driver) : null)),
+      h("time", { class: "small muted", title: `${t("自 Since")} ${clock(one.since, "always")}` }, ago(one.since)),
+      h("div", { class: "grow" }, one.why ? h("span", { class: "why", title: one.why }, why(one.why)) : null, all.length ? list : null));
   }
 }
 
-const list = (all) => (all.length ? h("dl", { class: "figures" }, all.map((f) => h("div", { class: f.text.length > 22 ? "broad" : "" }, h("dt", { class: "small muted" }, f.title), h("dd", { title: f.name }, f.text)))) : null);
+const shown = (f) => h("div", { class: `${f.text.length > 22 ? "broad" : ""}${f.idle ? " idle" : ""}` }, h("dt", { class: "small muted cut", title: f.title }, f.title), h("dd", { title: f.name }, f.text));
 
 customElements.define("bt-edges", Edges);

@@ -1,5 +1,6 @@
 /** The 25 elements in three wings, each with what it proved, or that it has proved nothing yet. */
 import { Part, ago, clock, get, h, link, t } from "./core.js";
+import { figures } from "./words.js";
 
 const WINGS = { network: "网络集成 Network", platform: "平台集成 Platform", security: "安全集成 Security" };
 
@@ -23,14 +24,15 @@ class Elements extends Part {
   }
   row(row, open) {
     const newest = row.proofs[0];
-    const line = newest ? h("span", { class: "small" }, h("b", {}, `✓ ${ago(newest.time)}`), ` · ${t(newest.claim)}`) : h("span", { class: "small muted" }, t("尚无证据 No evidence yet"));
+    const line = newest ? h("span", { class: "small" }, h("b", {}, "✓ "), t(newest.claim), h("span", { class: "told muted" }, h("b", {}, t(`${ago(newest.time)}前 ${ago(newest.time)} ago`)), h("span", {}, `${t("次数 Times")} ${newest.count}`), figures(newest.figures).map(pair))) : h("span", { class: "small muted" }, t("尚无证据 No evidence yet"));
     return h("li", {}, h("details", { "data-id": row.id, open }, h("summary", {}, h("span", { class: "mono id" }, row.id), h("span", { class: "grow" }, h("b", {}, t(row.title)), line)),
       h("div", { class: "proofs" }, row.asks ? h("p", { class: "small muted" }, t(row.asks)) : null, row.proofs.map((proof) => this.proof(proof)))));
   }
   proof(proof) {
-    const figures = Object.entries(proof.figures).map(([name, value]) => h("span", { class: "chip" }, h("span", { class: "muted" }, name.replaceAll("_", " ")), h("b", {}, typeof value === "number" ? value.toLocaleString(undefined, { maximumFractionDigits: 3 }) : String(value))));
-    return h("div", { class: "proof" }, h("div", {}, t(proof.claim)), h("div", { class: "small muted" }, `${clock(proof.time, "always")} · ${proof.by} · × ${proof.count}`, proof.page ? [" · ", h("a", { href: link(proof.page) }, t("看它运行 See it work"))] : null), h("div", { class: "bar" }, figures));
+    return h("div", { class: "proof" }, h("div", {}, t(proof.claim)), h("div", { class: "small muted" }, `${clock(proof.time, "always")} · ${t("由 By")} ${proof.by} · ${t("次数 Times")} ${proof.count}`, proof.page ? [" · ", h("a", { href: link(proof.page) }, t("看它运行 See it work"))] : null), h("div", { class: "bar" }, figures(proof.figures).map((f) => h("span", { class: "chip" }, h("span", { class: "muted" }, f.title), h("b", {}, f.text)))));
   }
 }
+
+const pair = (f) => h("span", {}, `${f.title} ${f.text}`);
 
 customElements.define("bt-elements", Elements);

@@ -1,5 +1,5 @@
 /** Switches of the demo plant, by machine: break something and watch. */
-import { Part, assetLink, empty, get, h, send, t, toast } from "./core.js";
+import { Part, assetLink, empty, get, h, send, t, tail, toast } from "./core.js";
 
 class Faults extends Part {
   start() {
@@ -57,6 +57,6 @@ function told(fault) {
   const asset = String(fault.asset || fault.target || "");
   return { what: [what, ...which.slice(1)].join(" · "), of: which[0] ?? asset };
 }
-const place = (fault) => (fault.asset ? h("a", { class: "small muted cut", href: assetLink(String(fault.asset)) }, String(fault.asset)) : null);
+const place = (fault) => (fault.asset ? h("a", { class: "small muted", href: assetLink(String(fault.asset)) }, tail(String(fault.asset))) : null);
 
 customElements.define("bt-faults", Faults);

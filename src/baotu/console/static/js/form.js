@@ -1,5 +1,5 @@
 /** A command in a dialog, asked for by its own schema; a refusal stands at the field it names. */
-import { h, send, t, toast } from "./core.js";
+import { h, send, t, toast, zh } from "./core.js";
 
 /**
  * values: filled in already. fixed: what the row that was clicked decides, shown and not asked for.
@@ -18,8 +18,8 @@ export function openForm(verb, values = {}, fixed = {}, about = "") {
       return row;
     });
     const act = h("button", { class: "btn main-act", type: "submit" }, t(verb.title) || verb.name);
-    const form = h("form", { method: "dialog" }, h("h2", {}, t(verb.title) || verb.name), verb.summary ? h("p", { class: "muted" }, t(verb.summary)) : null, about ? h("p", {}, h("b", {}, about)) : null, ...rows, refused,
-      h("div", { class: "end" }, h("button", { class: "btn", type: "button", onclick: () => box.close() }, t("放弃 Cancel")), act));
+    const form = h("form", { method: "dialog" }, h("h2", {}, t(verb.title) || verb.name), readable(verb.summary) ? h("p", { class: "muted" }, t(verb.summary)) : null, about ? h("p", {}, h("b", {}, about)) : null, ...rows, refused,
+      h("div", { class: "end" }, h("button", { class: "btn", type: "button", onclick: () => box.close() }, t("取消 Cancel")), act));
     const box = h("dialog", { "aria-label": t(verb.title) }, form);
     let done = false;
     form.addEventListener("submit", async (event) => {
@@ -44,6 +44,9 @@ export function openForm(verb, values = {}, fixed = {}, about = "") {
     box.showModal();
   });
 }
+
+/** A summary of one language alone is no help on the page of the other. */
+const readable = (text) => text && (!zh || /[\u3400-\u9fff]/.test(text));
 
 export function inputFor(schema, value) {
   if (schema.enum) return h("select", { class: "box" }, schema.enum.map((one) => h("option", { value: one, selected: one === value }, one)));

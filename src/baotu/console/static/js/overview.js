@@ -1,7 +1,7 @@
 /** Level 1: the site in one glance, without scrolling on a desk. */
 import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
-import { Value, byTag, spark, state, tallies } from "./shapes.js";
+import { Value, begin, byTag, over, spark, state, tallies } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
 import { STATES, kind, outcome, why } from "./words.js";
 
@@ -58,8 +58,9 @@ class Overview extends Part {
     this.values = Object.fromEntries(tags.map((tag) => [tag.name, new Value(tag, { bar: true })]));
     this.sparks = Object.fromEntries(tags.map((tag) => [tag.name, h("div", { class: "trace" })]));
     const none = empty("还没有带限值的位号。 No tags with limits yet.", h("a", { class: "btn", href: `${base}/tags` }, t("位号 Tags")));
-    this.fill("keys", "关键值，近一小时 Key values, last hour", tags.length ? ["/trends?" + query({ tag: tags.slice(0, 4).map((tag) => tag.name) }), "趋势 Trends"] : null,
-      tags.length ? h("div", { class: "keys" }) : none);
+    this.fill("keys", "关键值 Key values", tags.length ? ["/trends?" + query({ tag: tags.slice(0, 4).map((tag) => tag.name) }), "趋势 Trends"] : null,
+      tags.length ? h("div", { class: "keys", style: `--across:${across(tags.length)}` }) : none);
+    this.panels.keys.querySelector("h2").after(h("span", { class: "small muted over" }));
     this.querySelector(".keys")?.append(...tags.map((tag) => h("a", { class: "tile key", href: trendLink([tag.name]) },
       h("span", { class: "small muted cut", title: tag.name }, t(tag.asset_title) || tag.asset),
       h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].below, this.sparks[tag.name])));
@@ -70,9 +71,11 @@ class Overview extends Part {
 
   async trace() {
     if (!this.tags?.length) return;
-    const to = Date.now(), from = to - 3600e3;
+    const to = Date.now();
     const found = byTag(await get(`history?${query({ tag: this.tags.map((tag) => tag.name), points: 120, time: "ms" })}`));
-    for (const tag of this.tags) this.sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to));
+    const from = begin(found, to);
+    this.panels.keys.querySelector(".over").textContent = t(over(from));
+    for (const tag of this.tags) this.sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to)), this.values[tag.name].remember(found[tag.name]);
   }
 
   alarms({ alarms, counts }) {
@@ -89,17 +92,20 @@ class Overview extends Part {
       const up = these.filter((l) => l.state === "up").length;
       return these.length ? h("span", { class: "chip" }, t(title), h("b", {}, `${up}/${these.length}`)) : null;
     });
-    const rows = wrong.slice(0, 4).map((l) => h("li", { class: "line" }, state(l.state), h("b", {}, l.name), h("span", { class: "cut", title: l.why }, why(l.why))));
+    const rows = wrong.slice(0, 4).map((l) => h("li", { class: "line" }, state(l.state), h("b", {}, l.name), h("span", { class: "two", title: l.why }, why(l.why))));
     this.fill("links", "边缘与链路 Edges and links", ["/edges", "详情 Details"], links.length ? h("div", { class: "bar" }, ...sums.filter(Boolean)) : empty("还没有边缘连上来。 No edge has connected yet."),
       ...(rows.length ? [h("ul", { class: "lines" }, rows)] : links.length ? [h("p", { class: "muted small", style: "margin-top:8px" }, t("全部正常。 All is well."))] : []));
   }
 
   changes({ changes, since }) {
     const marks = { alarm: "报警 Alarm", returned: "恢复 Returned", audit: "操作 Action", health: "状态 State" };
-    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "cut", href: link(c.page), title: `${said(c)} ${c.note}` }, said(c), c.note ? h("span", { class: "muted" }, ` ${why(c.note)}`) : null)));
+    const rows = changes.map((c) => h("li", { class: "line" }, h("time", { class: "muted small" }, clock(c.time)), h("span", { class: "chip" }, t(marks[c.kind])), h("a", { class: "two", href: link(c.page), title: `${said(c)} ${c.note}` }, said(c), c.note ? h("span", { class: "muted" }, ` ${why(c.note)}`) : null)));
     this.fill("changes", "上一班的变化 Changes in the last shift", null, rows.length ? h("ul", { class: "lines" }, rows) : empty(`自 ${clock(since)} 起没有变化。 Nothing has changed since ${clock(since)}.`));
   }
 }
+
+/** Columns that leave no hole: two rows of three, of four … */
+const across = (many) => (many <= 4 ? Math.max(many, 2) : many <= 6 ? 3 : many === 9 ? 3 : 4);
 
 /** A change in the language of the page; the API tells its parts besides. */
 function said(change) {

@@ -51,8 +51,11 @@ export class Value {
   show({ value, quality: code, time }) {
     const { low, high } = this.tag;
     const way = typeof value === "number" && code < 128 ? (high != null && value > high ? "↑" : low != null && value < low ? "↓" : "") : "";
-    const name = `value${code >= 128 ? " bad" : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}`;
-    const text = number(value, this.tag);
+    const name = `value${code >= 128 ? (value === null && this.good === undefined ? " bad none" : " bad") : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}`;
+    const known = code >= 128 && value === null ? this.good : value;
+    const text = number(known, this.tag);
+    if (code < 128) this.good = value;
+    this.sample = { value, quality: code, time };
     if (this.text.textContent !== text) this.text.textContent = text;
     if (this.text.className !== name) this.text.className = name;
     this.text.dataset.way = way;
@@ -63,10 +66,17 @@ export class Value {
     this.why.hidden = !bad;
     this.below.classList.toggle("bad", bad);
   }
+  /** The last good one of [[ms, value]], to be struck through while there is none. */
+  remember(points = []) {
+    const last = points.findLast((point) => point[1] !== null)?.[1];
+    if (last === undefined || this.good !== undefined) return;
+    this.good = last;
+    if (this.sample?.quality >= 128) this.show(this.sample);
+  }
   /** Bad: the reason in words, and since when, as long as the reason stays the same. */
   told(code, time) {
     if (this.code !== code || this.why.hidden) [this.code, this.since] = [code, time];
-    const text = `${reason(code)} · ${t(`${clock(this.since)} 起 Since ${clock(this.since)}`)}`;
+    const text = `${reason(code)}${t(`，${clock(this.since)} 起 , since ${clock(this.since)}`)}`;
     if (this.why.textContent !== text) [this.why.textContent, this.why.title] = [text, `${quality(code)} · ${text}`];
   }
 }
@@ -108,6 +118,17 @@ export function spark(points, tag, from, to) {
   }
   el.append(svg("path", { d: path }));
   return el;
+}
+
+/** Begin of sparklines: an hour ago, or, when history is younger, its first sample. */
+export function begin(found, to) {
+  const first = Object.values(found).map((points) => points[0]?.[0]).filter((time) => time > 0);
+  return Math.min(to - 300e3, Math.max(to - 3600e3, Math.min(...first, to)));
+}
+/** «last hour», or since when, for the heading over sparklines. */
+export function over(from) {
+  const hour = clock(from, "never").slice(0, 5);
+  return Date.now() - from > 3590e3 ? "近一小时 Last hour" : `${hour} 起 Since ${hour}`;
 }
 
 /** Columns of many tags as {name: [[ms, value, quality]]}; bad samples leave a gap. */

@@ -1,5 +1,5 @@
 /** The tag table: any number of rows, of which the browser holds what it shows. Pages come by offset. */
-import { Part, assetLink, base, clock, empty, get, h, query, t, trendLink, unit, when } from "./core.js";
+import { Part, assetLink, base, clock, empty, get, h, query, t, tail, trendLink, unit, when } from "./core.js";
 import { live } from "./live.js";
 import { Value } from "./shapes.js";
 import { quality } from "./words.js";
@@ -121,7 +121,7 @@ class Tags extends Part {
     box.checked = this.picked.has(tag.name);
     const el = h("div", { class: n === this.mark ? "row mark" : "row", role: "row", style: `transform:translateY(${n * this.height}px);height:${this.height}px` },
       h("label", { class: "tick" }, box),
-      h("a", { class: "name", href: trendLink([tag.name]), title: tag.name, tabindex: -1 }, h("span", { class: "path cut small" }, h("bdi", {}, `${tag.asset}/`)), h("b", {}, tag.property)),
+      h("a", { class: "name", href: trendLink([tag.name]), title: tag.name, tabindex: -1 }, tail(`${tag.asset}/`), h("b", {}, tag.property)),
       h("a", { class: "cut title", href: assetLink(tag.asset), title: t("打开资产 Open the asset"), tabindex: -1 }, t(tag.title) || tag.property),
       h("span", { class: "num val" }, value.el), h("span", { class: "lim", title: tag.low == null && tag.high == null ? "" : `${tag.low ?? "…"} – ${tag.high ?? "…"} ${unit(tag.unit)}` }, value.below),
       time, h("span", { class: "cut dev muted small", title: `${tag.device} ${tag.address}` }, tag.device));

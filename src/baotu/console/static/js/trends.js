@@ -1,7 +1,8 @@
 /** The page Trends: tags by address, spans, statistics, two cursors, sharing. */
-import { Part, base, clock, empty, get, h, number, query, t, toast, unit } from "./core.js";
+import { Part, base, clock, empty, get, h, number, query, t, tail, toast, unit } from "./core.js";
 import { TrendChart, colour } from "./chart.js";
 import { openTagPicker } from "./picker.js";
+import { spaced } from "./words.js";
 
 const SPANS = [["1 min", 60e3], ["15 min", 900e3], ["1 h", 3600e3], ["8 h", 288e5], ["1 d", 864e5], ["7 d", 6048e5], ["30 d", 2592e6], ["1 a", 31536e6]];
 const WORDS = { min: "分 min", h: "时 h", d: "天 d", a: "年 y" };
@@ -126,16 +127,18 @@ class Trends extends Part {
       const one = this.stats?.[tag.name];
       const at = (time) => this.chart.valueAt(tag.name, time);
       const now = this.chart.points[tag.name]?.at(-1)?.[1];
-      const cells = [now, one?.low, one?.high, one && one.sum / one.count].map((v) => h("td", { class: "num" }, number(v, tag)));
+      const cells = [now, one?.low, one?.high, one && one.sum / one.count].map((v, n) => cell(heads[n + 1], number(v, tag)));
       const marks = [a && at(a), b && at(b), b && typeof at(b) === "number" ? at(b) - at(a) : null].slice(0, a ? (b ? 3 : 1) : 0);
-      return h("tr", {}, h("td", {}, h("span", { class: "key-line" }, h("i", { style: `border-top:3px ${n > 3 ? "dashed" : "solid"} ${colour(n)}` }), h("span", { class: "grow" }, h("span", {}, t(tag.title) || tag.property, h("span", { class: "unit" }, unit(tag.unit))), h("a", { class: "small muted", href: `${base}/asset/${tag.asset}` }, tag.asset)))),
-        cells, h("td", { class: "num" }, one ? one.count.toLocaleString() : "–"), marks.map((v) => h("td", { class: "num" }, number(v, tag))),
+      return h("tr", {}, h("td", { class: "first" }, h("span", { class: "key-line" }, h("i", { style: `border-top:3px ${n > 3 ? "dashed" : "solid"} ${colour(n)}` }), h("span", { class: "grow" }, h("span", {}, t(tag.title) || tag.property, h("span", { class: "unit" }, unit(tag.unit))), h("a", { class: "small muted", href: `${base}/asset/${tag.asset}` }, tail(tag.asset))))),
+        cells, cell(heads[5], one ? spaced(one.count, 0) : "–"), marks.map((v, n) => cell(heads[6 + n], number(v, tag))),
         h("td", { class: "tight" }, h("button", { class: "tool", title: t("移去 Remove"), "aria-label": `${t("移去 Remove")} ${tag.name}`, onclick: () => this.change(this.names.filter((name) => name !== tag.name)) }, "✕")));
     });
     const marks = a ? `A ${clock(a, "always")}${b ? ` · B ${clock(b, "always")} · Δ ${((b - a) / 1000).toLocaleString()} s` : ""}` : t("点一下图设游标 A，再点设 B；滚轮缩放，拖动平移。 Click the chart for cursor A, again for B; wheel to zoom, drag to move.");
-    this.table.replaceChildren(h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads.map((head, n) => h("th", { class: n ? "num" : "" }, t(head))))), h("tbody", {}, rows)), h("p", { class: "small muted", style: "margin-top:8px" }, marks));
+    this.table.replaceChildren(h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head, n) => h("th", { class: n ? "num" : "" }, t(head))))), h("tbody", {}, rows)), h("p", { class: "small muted", style: "margin-top:8px" }, marks));
   }
 }
+
+const cell = (head, text) => h("td", { class: "num", "data-head": t(head) }, text);
 
 const tagOf = async (name) => {
   const found = (await get(`tags?${query({ search: name, limit: 50 })}`)).tags.find((tag) => tag.name === name);

@@ -164,7 +164,7 @@ class FakeApps:
 
 class FakeFaults:
     ROWS = (
-        ("bearing_wear", "轴承磨损 Bearing wear", "jinan/foundry/line-1/pump-1"),
+        ("bearing_wear", "轴承磨损 · 1号泵 Bearing wear · Pump 1", "jinan/foundry/line-1/pump-1"),
         ("cavitation", "汽蚀 Cavitation", "jinan/utilities/line-1/pump-1"),
         ("sensor_drift", "传感器漂移 Sensor drift", "jinan/heat/line-1/furnace-1"),
         ("network_loss", "网络中断 Network loss", "plc-2"),

@@ -163,6 +163,10 @@ def test_overview_tells_where_it_burns(burning, new):
     assert told["links"][0]["state"] in ("degraded", "down")
     assert len(told["keys"]) == 12 and all(k["high"] is not None for k in told["keys"])
     assert {c["kind"] for c in told["changes"]} >= {"alarm", "audit", "health"}
+    lost = next(c for c in told["changes"] if c["kind"] == "health" and c["state"] == "down")
+    assert (lost["who"], lost["name"], lost["text"]) == ("device", "plc-2", "device plc-2: down")
+    acts = {c["name"] for c in told["changes"] if c["kind"] == "audit"}
+    assert "设定目标效率 Set a target" in acts
     empty = new.get("/api/overview").json()
     assert empty["keys"] == empty["alarms"] == empty["links"] == []
 

@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 
 from baotu.console.draw import DRAW
+from baotu.console.pages.config import change_in
 from baotu.sdk import view
 from baotu.sdk.view import in_language, plain, walk
 
@@ -63,3 +64,15 @@ def test_money_and_time_stay_exact():
 )
 def test_titles_in_both_languages(title, chinese, english):
     assert (in_language(title, "zh"), in_language(title, "en")) == (chinese, english)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("zh", "~ 设备 plant-device: 按新配置重启"),
+        ("en", "~ device plant-device: starts anew as configured"),
+    ],
+)
+def test_a_change_of_the_configuration_is_told_in_one_language(language: str, told: str):
+    change = "~ 设备 device plant-device: 按新配置重启 starts anew as configured"
+    assert change_in(change, language) == told

@@ -55,7 +55,7 @@ class AssetPage extends Part {
     const span = h("span", { class: "small muted" });
     const tiles = tags.map((tag) => {
       const tile = h("button", { class: "tile key", "aria-pressed": "false", onclick: () => this.pick(tag, stage, tile) },
-        h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, shown[tag.name].el), shown[tag.name].below, tag.kind === "number" ? sparks[tag.name] : null);
+        h("span", { class: "two" }, t(tag.title) || tag.property), h("span", { class: "big" }, shown[tag.name].el), shown[tag.name].below, tag.kind === "number" ? sparks[tag.name] : null);
       return tile;
     });
     this.own(live.watch(tags.map((tag) => tag.name), (sample, name) => shown[name].show(sample)));
@@ -93,7 +93,7 @@ class AssetPage extends Part {
         values[tag.name] = new Value(tag);
         return h("span", { class: "pair" }, h("span", { class: "muted cut" }, t(tag.title) || tag.property), values[tag.name].el);
       });
-      return h("a", { class: `tile${Number.isFinite(worst) ? ` area worst${worst}` : ""}`, href: assetLink(asset.path) }, h("b", { class: "cut" }, Number.isFinite(worst) ? [shape(worst), " "] : null, t(asset.title) || asset.path.split("/").pop()), lines.length ? lines : h("span", { class: "small muted" }, `${t("位号 Tags")} ${these.length}${tags.length >= 2000 ? "+" : ""}`));
+      return h("a", { class: `tile${Number.isFinite(worst) ? ` area worst${worst}` : ""}`, href: assetLink(asset.path) }, h("b", { class: "two" }, Number.isFinite(worst) ? [shape(worst), " "] : null, t(asset.title) || asset.path.split("/").pop()), lines.length ? lines : h("span", { class: "small muted" }, `${t("位号 Tags")} ${these.length}${tags.length >= 2000 ? "+" : ""}`));
     });
     this.own(live.watch(Object.keys(values), (sample, name) => values[name].show(sample)));
     const rest = children.length - some.length;

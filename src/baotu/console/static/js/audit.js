@@ -1,6 +1,6 @@
 /** Who asked for what, whether it was allowed, and why. */
 import { Part, clock, empty, get, h, query, t } from "./core.js";
-import { outcome } from "./words.js";
+import { outcome, verb } from "./words.js";
 
 class Audit extends Part {
   start() {
@@ -21,7 +21,7 @@ class Audit extends Part {
       const told = await get(`audit?${query({ search: this.field.value, limit: 100, before })}`);
       const titles = await this.titles;
       if (asked !== this.asked) return;
-      const rows = told.records.map((r) => h("tr", {}, h("td", { class: "tight" }, clock(r.time)), h("td", {}, r.caller), h("td", {}, titles[r.verb] ? [t(titles[r.verb]), " "] : null, h("span", { class: titles[r.verb] ? "small muted" : "" }, r.verb)), h("td", { class: "tight" }, this.outcome(r.outcome)), h("td", {}, t(r.reason))));
+      const rows = told.records.map((r) => h("tr", {}, h("td", { class: "tight" }, clock(r.time)), h("td", {}, r.caller), h("td", {}, verb(titles[r.verb] ?? r.verb), " ", h("span", { class: "small muted" }, r.verb)), h("td", { class: "tight" }, this.outcome(r.outcome)), h("td", {}, t(r.reason))));
       if (before) this.body.append(...rows);
       else this.body.replaceChildren(...rows);
       this.more.replaceChildren(told.before ? h("button", { class: "btn", onclick: () => this.load(told.before) }, t("更早的 Older")) : h("span", {}, t(this.body.children.length ? "到头了 That is all" : "没有记录。每个命令都会留下一条。 Nothing recorded. Every command leaves a line.")));

@@ -3,7 +3,7 @@ import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink,
 import { live } from "./live.js";
 import { Value, begin, byTag, over, spark, state, tallies } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
-import { STATES, kind, outcome, why } from "./words.js";
+import { STATES, kind, outcome, verb, why } from "./words.js";
 
 class Overview extends Part {
   start() {
@@ -62,7 +62,7 @@ class Overview extends Part {
       tags.length ? h("div", { class: "keys", style: `--across:${across(tags.length)}` }) : none);
     this.panels.keys.querySelector("h2").after(h("span", { class: "small muted over" }));
     this.querySelector(".keys")?.append(...tags.map((tag) => h("a", { class: "tile key", href: trendLink([tag.name]) },
-      h("span", { class: "small muted cut", title: tag.name }, t(tag.asset_title) || tag.asset),
+      h("span", { class: "small muted two", title: tag.name }, t(tag.asset_title) || tag.asset),
       h("span", { class: "cut" }, t(tag.title) || tag.property), h("span", { class: "big" }, this.values[tag.name].el), this.values[tag.name].below, this.sparks[tag.name])));
     if (!tags.length) return;
     this.unwatch = live.watch(tags.map((tag) => tag.name), (sample, name) => this.values[name].show(sample));
@@ -112,7 +112,7 @@ function said(change) {
   if (!change.name) return t(change.text);
   const colon = zh ? "：" : ": ";
   if (change.kind === "health") return `${kind(change.who)} ${change.name}${colon}${t(STATES[change.state] ?? change.state)}`;
-  return `${change.who}${colon}${t(change.name)} · ${outcome(change.state)}`;
+  return `${change.who}${colon}${verb(change.name)} · ${outcome(change.state)}`;
 }
 
 customElements.define("bt-overview", Overview);

@@ -42,6 +42,7 @@ export function state(name) {
 export class Value {
   constructor(tag, about = {}) {
     this.tag = tag;
+    this.brief = about.brief;
     this.text = h("span", { class: "value" }, "–");
     this.bar = about.bar && tag.low != null && tag.high != null ? new Limits(tag) : null;
     this.why = h("span", { class: "reason small cut", hidden: true });
@@ -51,8 +52,8 @@ export class Value {
   show({ value, quality: code, time }) {
     const { low, high } = this.tag;
     const way = typeof value === "number" && code < 128 ? (high != null && value > high ? "↑" : low != null && value < low ? "↓" : "") : "";
-    const name = `value${code >= 128 ? (value === null && this.good === undefined ? " bad none" : " bad") : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}`;
     const known = code >= 128 && value === null ? this.good : value;
+    const name = `value${code >= 128 ? (known === null || known === undefined || known === "" ? " bad none" : " bad") : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}`;
     const text = number(known, this.tag);
     if (code < 128) this.good = value;
     this.sample = { value, quality: code, time };
@@ -76,8 +77,8 @@ export class Value {
   /** Bad: the reason in words, and since when, as long as the reason stays the same. */
   told(code, time) {
     if (this.code !== code || this.why.hidden) [this.code, this.since] = [code, time];
-    const text = `${reason(code)}${t(`，${clock(this.since)} 起 , since ${clock(this.since)}`)}`;
-    if (this.why.textContent !== text) [this.why.textContent, this.why.title] = [text, `${quality(code)} · ${text}`];
+    const text = this.brief ? reason(code) : `${reason(code)}${t(`，${clock(this.since)} 起 , since ${clock(this.since)}`)}`;
+    if (this.why.textContent !== text) [this.why.textContent, this.why.title] = [text, `${quality(code)} · ${clock(this.since, "always")}`];
   }
 }
 

@@ -115,7 +115,7 @@ class Tags extends Part {
   }
 
   row(n, tag) {
-    const value = new Value(tag, { bar: true });
+    const value = new Value(tag, { bar: true, brief: true });
     const time = h("time", { class: "small muted" });
     const box = h("input", { type: "checkbox", "aria-label": `${t("选中 Select")} ${tag.name}`, onchange: () => this.pick(tag.name, box.checked) });
     box.checked = this.picked.has(tag.name);

@@ -10,7 +10,10 @@ export const kind = (name) => t(KINDS[name]?.[0] ?? name);
 export const kinds = (name) => t(KINDS[name]?.[1] ?? name);
 
 export const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
-const OUTCOMES = { done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", bug: "程序错误 Bug" };
+/** What the platform itself audits; verbs of apps bring their titles. */
+const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tag.write": "写位号 Write a tag", "faults.switch": "切换故障 Switch a fault" };
+export const verb = (name) => t(VERBS[name] ?? name);
+const OUTCOMES = { allowed: "已允许 Allowed", answered: "已回答 Answered", ok: "已完成 Done", noted: "已记录 Noted", done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", bug: "程序错误 Bug" };
 export const outcome = (name) => t(OUTCOMES[name] ?? name);
 
 /** What a quality says after «uncertain» or «bad»; `quality < 64` is good, `< 128` uncertain. */

@@ -134,9 +134,11 @@ class Editor:
             for change in changes:
                 with ui.element("li").classes("line"):
                     ui.label(change_in(change, self.language))
-        with ui.element("label").classes("field"):
+        with ui.element("label").classes("field") as self.field:
             ui.label(self.say("原因，会记入审计 Reason, kept in the audit")).classes("small muted")
             reason = ui.element("input").classes("box").props("type=text name=reason")
+            with ui.element("small").classes("needed"):
+                ui.label(self.say("先写原因。 Write the reason first."))
         reason.on(
             "input",
             lambda e: reason.props.update(given=e.args),
@@ -148,7 +150,8 @@ class Editor:
 
     async def apply(self, reason: str) -> None:
         if not reason.strip():
-            ui.notify(self.say("先写原因。 Write the reason first."), type="warning")
+            self.field.classes("wrong")
+            ui.run_javascript("document.querySelector('input[name=reason]').focus()")
             return
         if self.text.value != self.checked:
             await self.check()

@@ -3,7 +3,7 @@ import { Part, assetLink, base, empty, get, h, query, t, trendLink, unit } from 
 import { TrendChart } from "./chart.js";
 import { alarmLine } from "./alarmline.js";
 import { live } from "./live.js";
-import { Value, begin, byTag, over, shape, spark } from "./shapes.js";
+import { Value, over, shape, spark, traces } from "./shapes.js";
 
 const LEVELS = { enterprise: "企业 Enterprise", site: "厂区 Site", area: "区域 Area", work_center: "工作中心 Work centre", work_unit: "工作单元 Work unit", asset: "资产 Asset" };
 const CHILD_VALUES = 3, SHOWN_CHILDREN = 60;
@@ -59,14 +59,11 @@ class AssetPage extends Part {
       return tile;
     });
     this.own(live.watch(tags.map((tag) => tag.name), (sample, name) => shown[name].show(sample)));
-    const traces = this.every(30, async () => {
-      const to = Date.now();
-      const found = byTag(await get(`history?${query({ tag: tags.map((tag) => tag.name), points: 120, time: "ms" })}`));
-      const from = begin(found, to);
+    this.every(30, async () => {
+      const { found, from, to } = await traces(tags.map((tag) => tag.name));
       span.textContent = t(over(from));
       for (const tag of tags) if (tag.kind === "number") sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to)), shown[tag.name].remember(found[tag.name]);
     });
-    void traces;
     const box = h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("实时值 Live values")), span), h("div", { class: "values" }, tiles), stage);
     const first = tags.find((tag) => tag.kind === "number" && tag.high != null) ?? tags[0];
     queueMicrotask(() => this.pick(first, stage, tiles[tags.indexOf(first)]));

@@ -1,7 +1,7 @@
 /** Level 1: the site in one glance, without scrolling on a desk. */
 import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
-import { Value, begin, byTag, over, spark, state, tallies } from "./shapes.js";
+import { Value, over, spark, state, tallies, traces } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
 import { STATES, kind, outcome, verb, why } from "./words.js";
 
@@ -45,9 +45,9 @@ class Overview extends Part {
       const worst = area.alarms.findIndex(Boolean) + 1;
       const facts = [`${t("资产 Assets")} ${area.assets}`, `${t("位号 Tags")} ${area.tags}`];
       return h("a", { class: `tile area${worst ? ` worst${worst}` : ""}`, href: assetLink(area.path) },
-        h("b", { class: "cut" }, t(area.title) || area.path.split("/").pop()),
+        h("b", { class: "two" }, t(area.title) || area.path.split("/").pop()),
         worst ? tallies(area.alarms, true) : h("span", { class: "muted" }, t("无报警 No alarms")),
-        h("span", { class: "small muted" }, facts.join(" · ")),
+        h("span", { class: "small muted facts" }, facts.map((fact) => h("span", {}, fact))),
         area.bad ? h("span", { class: "small" }, h("span", { class: "value bad" }, t("坏值 Bad values")), ` ${area.bad}`) : null);
     })));
   }
@@ -71,9 +71,7 @@ class Overview extends Part {
 
   async trace() {
     if (!this.tags?.length) return;
-    const to = Date.now();
-    const found = byTag(await get(`history?${query({ tag: this.tags.map((tag) => tag.name), points: 120, time: "ms" })}`));
-    const from = begin(found, to);
+    const { found, from, to } = await traces(this.tags.map((tag) => tag.name));
     this.panels.keys.querySelector(".over").textContent = t(over(from));
     for (const tag of this.tags) this.sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to)), this.values[tag.name].remember(found[tag.name]);
   }

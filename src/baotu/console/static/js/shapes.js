@@ -1,5 +1,5 @@
 /** Shapes that mean: alarm priorities, states, a value against its limits, a sparkline. */
-import { clock, h, svg, t, number, unit } from "./core.js";
+import { clock, get, h, number, query, svg, t, unit } from "./core.js";
 import { STATES, quality, reason } from "./words.js";
 
 const OUTLINES = {
@@ -53,7 +53,7 @@ export class Value {
     const { low, high } = this.tag;
     const way = typeof value === "number" && code < 128 ? (high != null && value > high ? "↑" : low != null && value < low ? "↓" : "") : "";
     const known = code >= 128 && value === null ? this.good : value;
-    const name = `value${code >= 128 ? (known === null || known === undefined || known === "" ? " bad none" : " bad") : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}`;
+    const name = `value${code >= 128 ? (known === null || known === undefined || known === "" ? " bad none" : " bad") : code >= 64 ? " uncertain" : ""}${way ? " out" : ""}${this.tag.kind === "text" ? " words" : ""}`;
     const text = number(known, this.tag);
     if (code < 128) this.good = value;
     this.sample = { value, quality: code, time };
@@ -117,12 +117,20 @@ export function spark(points, tag, from, to) {
     path += `${pen}${x(time).toFixed(2)} ${y(value).toFixed(2)}`;
     pen = "L";
   }
+  if (pen === "L") path += `L100 ${y(values.at(-1)).toFixed(2)}`; // what is good holds until it changes
   el.append(svg("path", { d: path }));
   return el;
 }
 
-/** Begin of sparklines: an hour ago, or, when history is younger, its first sample. */
-export function begin(found, to) {
+/** Points for sparklines of an hour, or of what there is when history is younger: {found, from, to}. */
+export async function traces(names) {
+  const to = Date.now();
+  const ask = async (start) => byTag(await get(`history?${query({ tag: names, start: new Date(start).toISOString(), points: 120, time: "ms" })}`));
+  const found = await ask(to - 3600e3);
+  const from = begin(found, to);
+  return { found: to - from < 2700e3 ? await ask(from) : found, from, to };
+}
+function begin(found, to) {
   const first = Object.values(found).map((points) => points[0]?.[0]).filter((time) => time > 0);
   return Math.min(to - 300e3, Math.max(to - 3600e3, Math.min(...first, to)));
 }

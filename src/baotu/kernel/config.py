@@ -117,10 +117,10 @@ def convert(kind: Any, value: Any, facts: Mapping[str, Any]) -> Any:
         if value not in arguments:
             raise ValueError(f"{value!r} is not one of {', '.join(map(str, arguments))}")
         return value
-    if origin is tuple:
+    if origin in (tuple, list):
         if not isinstance(value, list):
             raise ValueError(f"expected a list, got {value!r}")
-        return tuple(convert(arguments[0], item, facts) for item in value)
+        return origin(convert(arguments[0], item, facts) for item in value)
     if origin is dict or kind is dict or origin is Mapping:
         if not isinstance(value, dict):
             raise ValueError(f"expected a table, got {value!r}")

@@ -109,10 +109,11 @@ class DuckHistory:
                 "from segment group by kind"
             ).fetchall()
             hot = db.execute(
-                "select coalesce(sum(estimated_size), 0) from duckdb_tables() "
+                "select coalesce(sum(estimated_size), 0), count(*) from duckdb_tables() "
                 "where table_name like 'hot\\_%' escape '\\'"
             ).fetchone()
-        found: dict[str, float] = {"samples_hot": float(hot[0]) if hot else 0.0}
+        rows, tables = hot or (0, 0)
+        found: dict[str, float] = {"samples_hot": float(rows), "tables_hot": float(tables)}
         for kind, count, rows, size, many in kinds:
             found |= {f"files_{kind}": count, f"bytes_{kind}": size, f"runs_{kind}": many}
             found[f"samples_{kind}" if kind in RAW else f"rows_{kind}"] = rows

@@ -96,7 +96,8 @@ def _pyarrow() -> Any:
         import pyarrow.ipc
     except ImportError as error:
         raise Invalid(
-            "format", "arrow needs pyarrow, which is not installed: reinstall baotu, or choose parquet"
+            "format",
+            "arrow needs pyarrow, which is not installed: reinstall baotu, or choose parquet",
         ) from error
     return pyarrow
 

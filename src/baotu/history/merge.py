@@ -10,15 +10,11 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from .columns import column
 from .seal import MIXED, WIDTH
 from .sql import HOUR, PARQUET, PARQUET_TEXT, PERIOD, combine, files, pack_rollup, unpack_rollup
-from .store import FIELDS, Connection, Segment, Store
+from .store import FIELDS, Connection, Segment, Store, cuts
 
 QUIET = HOUR // 6  # nothing new came for so long: a period that is over may be finished
-FILE_ROWS = 8_000_000
 FEW = 4  # a finished period is rewritten for this many runs, or when the new ones weigh 1/FEW
 
 
@@ -94,7 +90,8 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
     run, level = uuid.uuid4().hex, max(r.level for r in group) + 1
     try:
         with store.workshop() as db:
-            for low, high in _cuts(db, store, old):
+            source = files(store.paths([segment.path for segment in old]))
+            for low, high in cuts(db, source, store.settings.piece_rows):
                 here = [s.path for s in old if s.tag_low <= high and s.tag_high >= low]
                 select = _select(kind, store.paths(here), low, high)
                 name, _ = store.write(db, select, options, kind, period)
@@ -116,19 +113,6 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
     store.seam("merge committed")
     store.bury([segment.path for segment in old])
     return len(old)
-
-
-def _cuts(db: Connection, store: Store, old: Sequence[Segment]) -> list[tuple[int, int]]:
-    """Closed ranges of tags of about FILE_ROWS rows each."""
-    source = files(store.paths([segment.path for segment in old]))
-    found = db.execute(
-        f"select tag, count(*) as rows from {source} group by tag order by tag"
-    ).fetchnumpy()
-    tags, rows = column(found["tag"]), column(found["rows"])
-    group = (np.cumsum(rows) - rows) // FILE_ROWS
-    firsts = np.flatnonzero(np.diff(group, prepend=-1))
-    lasts = np.append(firsts[1:], len(tags)) - 1
-    return [(int(tags[a]), int(tags[b])) for a, b in zip(firsts, lasts, strict=True)]
 
 
 def _select(kind: str, paths: list[str], low: int, high: int) -> str:

@@ -6,8 +6,8 @@ Every sample is rolled up exactly once, here; from then on raw files and rollups
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from .hot import Hot
 from .sql import (
@@ -27,7 +27,7 @@ from .sql import (
     squeeze,
     unpack_rollup,
 )
-from .store import Connection, Segment, Store
+from .store import Connection, Segment, Store, cuts
 
 DAYS = 32  # a table of more days than this has clocks gone wild in it: the rest shares one file
 MIXED = -(1 << 31)  # the period of that file
@@ -105,14 +105,18 @@ def _files(
         rows = f"select tag, time, value, quality from hot_{number} where {part.where}"
         db.execute(f"copy ({rows}) to {quoted(str(copy))} (format parquet)")
         with store.workshop() as shop:
-            if kind == "text":
-                select, options = plain(files([str(copy)])), PARQUET_TEXT
-            else:
-                select, options = squeeze(str(copy), part.rows), PARQUET
-            written = store.write(shop, select, options, kind, part.period)
+            raw: list[Segment] = []
+            source, run = files([str(copy)]), uuid.uuid4().hex
+            for low, high in cuts(shop, source, store.settings.piece_rows):
+                if kind == "text":
+                    select, options = plain(source, low, high), PARQUET_TEXT
+                else:
+                    select, options = squeeze(str(copy), low, high, part.rows), PARQUET
+                written = store.write(shop, select, options, kind, part.period)
+                piece = replace(part, tag_low=low, tag_high=high)
+                raw.append(_segment(store, *written, kind, piece, now, run=run))
+                yield raw[-1]
             copy.unlink()
-            raw = _segment(store, *written, kind, part, now)
-            yield raw
             if kind != "text":
                 yield from _rollups(store, shop, raw, part, now)
     finally:
@@ -121,7 +125,7 @@ def _files(
 
 def _rollups(store: Store, db: Connection, raw: Segment, part: Part, now: int) -> Iterator[Segment]:
     unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
-    source = f"({unpacked} from {files(store.paths([raw.path]))})"
+    source = f"({unpacked} from {files(store.paths([s.path for s in raw]))})"
     rows = pack_rollup(roll(source, MINUTE, "exponent"))
     written = store.write(db, rows, PARQUET, "minute", part.period)
     minute = _segment(store, *written, "minute", part, now)
@@ -141,13 +145,14 @@ def _segment(
     part: Part,
     now: int,
     period: int | None = None,
+    run: str = "",
 ) -> Segment:
     width = WIDTH.get(kind, 1)
     return Segment(
         path=name,
         kind=kind,
         period=part.period if period is None else period,
-        run=uuid.uuid4().hex,
+        run=run or uuid.uuid4().hex,
         level=0,
         made=now,
         low=part.low // width * width,

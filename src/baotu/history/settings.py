@@ -53,3 +53,9 @@ class HistorySettings:
     def workshop_bytes(self) -> int:
         """What sealing, merging and exporting have for themselves: an append never lacks it."""
         return self.memory_mb * MB * 3 // 7
+
+    @property
+    def piece_rows(self) -> int:
+        """Rows that the workshop sorts at once: about twice its memory, the rest on disk. A merge
+        of 8 M rows in 42 MB ran out of memory although sorting spills."""
+        return max(100_000, min(8_000_000, self.workshop_bytes // 20))

@@ -52,8 +52,8 @@ def unpacked(column: str, mantissa: str) -> str:
     return f"coalesce({column}, {mantissa} / {POWER})"
 
 
-def squeeze(path: str, rows: int) -> str:
-    """SELECT of the packed form of a file of numbers, in order. The exponent is guessed from a
+def squeeze(path: str, low: int, high: int, rows: int) -> str:
+    """SELECT of the packed form of the tags low … high of a file of numbers, in order. The exponent is guessed from a
     few rows of each tag; exactness is tested row by row: a wrong guess costs bytes, never bits."""
     step = max(1, rows // 400_000) * 10_000
     table = f"read_parquet({quoted(path)}, file_row_number = true)"
@@ -62,7 +62,8 @@ with scale as (
   select tag, max(case when value = round(value) then 0
                        when round(value * 10) / 10 = value then 1
                        when round(value * 100) / 100 = value then 2 else 3 end)::utinyint as exponent
-  from {table} where file_row_number % {step} < 10000 and isfinite(value) group by tag)
+  from {table} where file_row_number % {step} < 10000 and isfinite(value)
+    and tag between {low} and {high} group by tag)
 select tag, time, if(exact, whole, null) as mantissa, exponent, if(exact, null, value) as value,
   quality
 from (select *, coalesce(whole / power = value, false) as exact
@@ -70,12 +71,14 @@ from (select *, coalesce(whole / power = value, false) as exact
             from (select *, {POWER} as power
                   from (select h.tag, h.time, h.value, h.quality,
                           coalesce(scale.exponent, 0::utinyint) as exponent
-                        from {table} h left join scale using (tag)))))
+                        from {table} h left join scale using (tag)
+                        where h.tag between {low} and {high}))))
 order by tag, time"""
 
 
-def plain(table: str) -> str:
-    return f"select tag, time, value, quality from {table} order by tag, time"
+def plain(table: str, low: int, high: int) -> str:
+    where = f"tag between {low} and {high}"
+    return f"select tag, time, value, quality from {table} where {where} order by tag, time"
 
 
 NUMBER = unpacked("value", "mantissa")

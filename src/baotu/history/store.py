@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from baotu.sdk.errors import Unreachable
 
+from .columns import column
 from .settings import HistorySettings
 from .sql import TABLES, quoted
 
@@ -237,6 +239,19 @@ class Store:
     def close(self) -> None:
         with self.writing:
             self.db.close()
+
+
+def cuts(db: Connection, source: str, rows: int) -> list[tuple[int, int]]:
+    """Closed ranges of tags of about `rows` rows of `source` each: what is sorted at once must fit
+    the memory, whatever there is to sort."""
+    found = db.execute(
+        f"select tag, count(*) as rows from {source} group by tag order by tag"
+    ).fetchnumpy()
+    tags, counts = column(found["tag"]), column(found["rows"])
+    group = (np.cumsum(counts) - counts) // rows
+    firsts = np.flatnonzero(np.diff(group, prepend=-1))
+    lasts = np.append(firsts[1:], len(tags)) - 1
+    return [(int(tags[a]), int(tags[b])) for a, b in zip(firsts, lasts, strict=True)]
 
 
 def sync(path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_write_nobody_confirms_is_refused_unless_told_not_to_wait(tmp_path: Pa
             line = RecordingLine(TAGS)
             client = Client(MqttSettings(port=broker.port, write_s=0.2))
             async with running(client, TAGS, line):
-                await line.until(lambda: line.ups == 1, 5, "up")
+                await line.until(lambda: line.ups == 1, 20, "up")
                 with pytest.raises(Refused, match="not confirmed within"):
                     await client.write(TAGS[2], 5)
             client = Client(MqttSettings(
@@ -118,7 +118,7 @@ def test_a_write_nobody_confirms_is_refused_unless_told_not_to_wait(tmp_path: Pa
                 running(client, TAGS, line),
             ):
                 await device.subscribe("cmd/#", qos=1)
-                await line.until(lambda: line.ups == 2, 5, "up")
+                await line.until(lambda: line.ups == 2, 20, "up")
                 assert await client.write(TAGS[1], "手动") == "手动"
                 message = await asyncio.wait_for(anext(device.messages), 5)
                 assert message.topic.value == "cmd/plant/press"
@@ -134,9 +134,9 @@ def test_a_retained_value_is_uncertain_and_the_next_one_good(tmp_path: Path) -> 
             await device.publish("plant/speed", "5", qos=1, retain=True)
             line = RecordingLine(TAGS)
             async with running(Client(MqttSettings(port=broker.port)), TAGS, line):
-                await line.until(lambda: bool(line.of(3)), 5, "retained value")
+                await line.until(lambda: bool(line.of(3)), 20, "retained value")
                 await device.publish("plant/speed", "6", qos=1)
-                await line.until(lambda: len(line.of(3)) == 2, 5, "live value")
+                await line.until(lambda: len(line.of(3)) == 2, 20, "live value")
             qualities = [(v, q) for _, v, q in line.of(3)]
             assert qualities == [(5.0, Quality.UNCERTAIN_LAST_USABLE), (6.0, 0)]
 
@@ -149,9 +149,9 @@ def test_the_embedded_broker_serves_as_well() -> None:
             line = RecordingLine(TAGS)
             client = Client(MqttSettings(port=port))
             async with running(client, TAGS, line):
-                await line.until(lambda: line.ups == 1, 5, "up")
+                await line.until(lambda: line.ups == 1, 20, "up")
                 await device.publish("plant/press", '{"warm": 21.5, "mode": "auto"}')
-                await line.until(lambda: bool(line.of(1)), 5, "data")
+                await line.until(lambda: bool(line.of(1)), 20, "data")
                 assert await client.write(TAGS[2], 7) == 7
 
     asyncio.run(scene())
@@ -172,7 +172,7 @@ def test_tls_is_verified_and_a_client_certificate_is_shown(tmp_path: Path) -> No
             )  # fmt: skip
             line = RecordingLine(TAGS)
             async with running(Client(good), TAGS, line):
-                await line.until(lambda: line.ups == 1, 5, "up")
+                await line.until(lambda: line.ups == 1, 20, "up")
             strange = MqttSettings(port=broker.port, tls=True)
             with pytest.raises(Unreachable, match=r"not trusted.*tls_ca"):
                 await Client(strange).run(TAGS, line)
@@ -231,7 +231,7 @@ def test_a_burst_is_taken_whole_without_holding_the_loop(tmp_path: Path) -> None
             line = RecordingLine(TAGS)
             client = Client(MqttSettings(port=broker.port, qos=0))
             async with running(client, TAGS, line):
-                await line.until(lambda: line.ups == 1, 5, "up")
+                await line.until(lambda: line.ups == 1, 20, "up")
                 async with stalls() as seen:
                     for i in range(count):
                         await device.publish("plant/speed", str(i), qos=0)

@@ -34,7 +34,7 @@ class Peer:
 
     async def heard(self, start: str, count: int = 1) -> str:
         """The last of `count` lines that start so; AssertionError after ten seconds."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while True:
                 found = [line for line in self.lines if line.startswith(start)]
                 if len(found) >= count:

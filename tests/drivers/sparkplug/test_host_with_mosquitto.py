@@ -81,7 +81,7 @@ def test_every_scalar_type_of_an_independent_edge_node_is_read(tmp_path: Path) -
             await peer.heard("ready")
             line = RecordingLine(tags())
             async with running(Client(settings(broker)), tags(), line):
-                await line.until(lambda: {t.id for t in tags()} <= line.heard(), 5, "birth")
+                await line.until(lambda: {t.id for t in tags()} <= line.heard(), 20, "birth")
             for tag in tags():
                 assert line.values(tag.id)[0] == VALUES[tag.address.split("/", 3)[3]], tag.address
             assert {f.unit for f in line.found} == {"", "Cel", "bar"}
@@ -99,20 +99,20 @@ def test_gap_death_and_lost_session_show_in_the_tags(tmp_path: Path) -> None:
             line = RecordingLine(tags())
             warm = by_name("temperature").id
             async with running(Client(settings(broker)), tags(), line):
-                await line.until(lambda: bool(line.of(warm)), 5, "birth")
+                await line.until(lambda: bool(line.of(warm)), 20, "birth")
                 await peer.tell("gap")
                 await peer.heard("rebirth asked", 2)
-                await line.until(lambda: len(line.of(warm)) >= 3, 5, "birth after the gap")
+                await line.until(lambda: len(line.of(warm)) >= 3, 20, "birth after the gap")
                 assert [q for _, _, q in line.of(warm)] == [0, Quality.UNCERTAIN_LAST_USABLE, 0]
                 await peer.tell("death press")
-                await line.until(lambda: bool(line.marks), 5, "device death")
+                await line.until(lambda: bool(line.marks), 20, "device death")
                 assert line.marks[-1].quality == Quality.BAD_NOT_CONNECTED
                 assert warm in line.marks[-1].tags
                 await peer.tell("birth")
-                await line.until(lambda: len(line.of(warm)) >= 4, 5, "birth again")
+                await line.until(lambda: len(line.of(warm)) >= 4, 20, "birth again")
                 line.marks.clear()
                 await peer.tell("drop")  # the broker sends the will
-                await line.until(lambda: bool(line.marks), 5, "node death")
+                await line.until(lambda: bool(line.marks), 20, "node death")
                 assert warm in {t for m in line.marks for t in m.tags.tolist()}
 
     asyncio.run(scene())

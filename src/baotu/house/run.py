@@ -74,6 +74,8 @@ def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) 
         say("停止中 stopping …")
     finally:
         node.stop()
+        gc.unfreeze()
+        gc.collect()  # else libraries complain of what is left when the interpreter ends
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -71,3 +71,10 @@ def large() -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     with Browser() as browser:
         yield browser
+
+
+@pytest.fixture
+def tab(browser: Browser, site: str):
+    tab = browser.open(f"{site}/metrics")
+    yield tab
+    tab.close()

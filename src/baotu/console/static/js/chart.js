@@ -1,6 +1,6 @@
 /** A trend on ECharts: any range by wheel, drag and pinch, extremes kept, one axis for each unit. */
 import { echarts } from "nicegui-echart";
-import { get, query, t, unit } from "./core.js";
+import { clock, get, query, t, unit } from "./core.js";
 import { live } from "./live.js";
 import { byTag } from "./shapes.js";
 
@@ -9,6 +9,8 @@ const TEN_YEARS = 10 * 365 * 86400e3;
 
 export const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 export const colour = (n) => token(`--s${(n % 8) + 1}`);
+
+const dot = (n) => `<span style="display:inline-block;margin-right:4px;border-radius:10px;width:10px;height:10px;background-color:${colour(n)}"></span>`;
 
 /** Tags of one unit share an axis; a tag of texts has one of its own. */
 const axisOf = (tag) => (tag.kind === "text" ? `text ${tag.name}` : tag.kind === "number" ? unit(tag.unit) : " ");
@@ -73,17 +75,21 @@ export class TrendChart extends EventTarget {
     return [...new Set((this.points[tag.name] ?? []).map((point) => point[1]).filter((word) => word !== null))];
   }
 
+  /** The time under the pointer, and what every tag was then. */
   tip(rows) {
+    const time = rows[0].axisValue;
+    const markers = Object.fromEntries(rows.map((row) => [row.seriesIndex, row.marker]));
+    const fraction = this.to - this.from < 60e3 ? `.${String(Math.floor(time) % 1000).padStart(3, "0")}` : "";
     const box = document.createElement("div");
-    box.append(new Date(rows[0].axisValue).toLocaleString(undefined, { hour12: false, fractionalSecondDigits: this.to - this.from < 60e3 ? 3 : undefined }));
-    for (const row of new Map(rows.map((row) => [row.seriesIndex, row])).values()) {
-      const tag = this.tags[row.seriesIndex];
+    box.append(clock(time, "always") + fraction);
+    this.tags.forEach((tag, n) => {
+      const value = this.valueAt(tag.name, time);
       const line = document.createElement("div");
-      line.innerHTML = row.marker; // drawn by ECharts, no text of ours
-      const title = t(tag.title) || tag.property;
-      line.append(`${title} · ${tag.asset.split("/").pop()}: ${row.value[1] ?? "–"} ${unit(tag.unit)}`);
+      line.innerHTML = markers[n] ?? dot(n); // drawn by ECharts or here, no text of others
+      const text = typeof value === "number" ? String(Number(value.toPrecision(6))) : (value ?? "–");
+      line.append(`${t(tag.title) || tag.property} · ${tag.asset.split("/").pop()}: ${text} ${unit(tag.unit)}`);
       box.append(line);
-    }
+    });
     return box;
   }
 

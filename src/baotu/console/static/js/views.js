@@ -1,5 +1,5 @@
 /** Words of an app's page that are drawn here: table, tiles, form. What they say comes as JSON. */
-import { Part, h, link, number, send, t, toast, unit } from "./core.js";
+import { Part, h, link, number, send, t, tail, toast, unit } from "./core.js";
 import { given, inputFor, openForm } from "./form.js";
 
 const told = (el) => JSON.parse(el.dataset.about);
@@ -21,13 +21,14 @@ class Table extends Part {
       h("button", { class: "sort", onclick: () => ((this.up = this.by === n ? !this.up : true), (this.by = n), this.draw()) }, t(name), this.by === n ? (this.up ? " ▲" : " ▼") : "")));
     if (this.actions.length) heads.push(h("th", {}));
     const more = rows.length - this.shown;
-    this.replaceChildren(rows.length ? h("div", { class: "wide" }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows.slice(0, this.shown).map((row) => this.row(row, numeric))))) : h("p", { class: "empty" }, t("还没有内容。 Nothing here yet.")),
+    this.replaceChildren(rows.length ? h("div", { class: "wide" }, h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows.slice(0, this.shown).map((row) => this.row(row, numeric))))) : h("p", { class: "empty" }, t("还没有内容。 Nothing here yet.")),
       more > 0 ? h("button", { class: "btn", style: "margin-top:8px", onclick: () => ((this.shown += 500), this.draw()) }, `+ ${more}`) : "");
   }
   row({ cells, link: to }, numeric) {
     const shown = cells.map((cell, n) => {
       const text = cell === null ? "–" : typeof cell === "number" ? cell.toLocaleString(undefined, { maximumFractionDigits: 3 }) : dated(cell);
-      return h("td", { class: numeric[n] ? "num" : "" }, n === 0 && to ? h("a", { href: link(to) }, text) : text);
+      if (n === 0) return h("td", { class: "first" }, to ? h("a", { href: link(to) }, to.startsWith("/asset/") ? tail(text) : text) : text);
+      return h("td", { class: numeric[n] ? "num" : "", "data-head": t(this.columns[n]) }, text);
     });
     if (this.actions.length) shown.push(h("td", { class: "tight" }, h("span", { class: "end" }, this.actions.map((act) => h("button", { class: "btn", onclick: () => openForm(act.verb, {}, Object.fromEntries(act.arguments.map(([name, n]) => [name, cells[n]])), act.arguments.map(([, n]) => String(cells[n])).join(" · ")) }, t(act.verb.title))))));
     return h("tr", {}, shown);

@@ -47,13 +47,17 @@ class ConfigDesk:
 
     def changes(self, text: str) -> list[str]:
         made, _ = self._examined(text)
-        return list(_changes(self._config, made)) if made else []
+        return list(_changes(self._written(), made)) if made else []
+
+    def _written(self) -> HouseConfig:
+        """What the file says now; the command line may have said otherwise when the node started."""
+        return self._examined(self._config.text)[0] or self._config
 
     def replace(self, text: str, caller: Caller, reason: str) -> list[str]:
         made, problems = self._examined(text)
         if problems or made is None:
             raise problems[0]
-        told = list(_changes(self._config, made))
+        told = list(_changes(self._written(), made))
         path = self._config.path
         before, fresh = path.with_name(path.name + ".before"), path.with_name(path.name + ".new")
         before.write_text(self._config.text, encoding="utf-8")

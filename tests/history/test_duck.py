@@ -278,3 +278,23 @@ def test_the_ledger_stays_small_after_many_commits(history: DuckHistory) -> None
         hot.LINK_ROWS = rows
     stored = history._store.db.execute("select * from link").fetchall()
     assert stored == [("a", 1, 60)]
+
+
+def test_sparse_samples_of_many_tags_are_rolled_up_and_merged_within_the_memory(
+    tmp_path: Path,
+) -> None:
+    """One sample a minute: as many rollups as samples, each far larger than a sample."""
+    settings = HistorySettings(seal_rows=400_000, memory_mb=64)
+    history = DuckHistory(tmp_path, settings)
+    for half in range(2):
+        minute = np.arange(half * 150, half * 150 + 150)
+        time = np.repeat(BASE + minute * MINUTE, 1_000)
+        value = np.repeat(minute / 7, 1_000)
+        samples = Samples.of(np.tile(np.arange(1_000), 150), time, value)
+        history.append([batch(half + 1, samples)])
+        history.seal(everything=True)
+    history.merge(everything=True)
+    assert history.figures()["runs_minute"] == 1
+    found = history.aggregate(999, BASE, END, MINUTE)
+    assert found.count.tolist() == [1] * 300 and found.last[-1] == 299 / 7
+    history.close()

@@ -11,7 +11,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .seal import MIXED, WIDTH
-from .sql import HOUR, PARQUET, PARQUET_TEXT, PERIOD, combine, files, pack_rollup, unpack_rollup
+from .sql import (
+    HOUR,
+    PARQUET,
+    PARQUET_ROLLUP,
+    PARQUET_TEXT,
+    PERIOD,
+    combine,
+    files,
+    pack_rollup,
+    unpack_rollup,
+)
 from .store import FIELDS, Connection, Segment, Store, cuts
 
 QUIET = HOUR // 6  # nothing new came for so long: a period that is over may be finished
@@ -85,7 +95,7 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
     """
     kind, period = group[0].kind, group[0].period
     old = [segment for run in group for segment in run.segments]
-    options = PARQUET_TEXT if kind == "text" else PARQUET
+    options = {"text": PARQUET_TEXT, "number": PARQUET}.get(kind, PARQUET_ROLLUP)
     new: list[Segment] = []
     run, level = uuid.uuid4().hex, max(r.level for r in group) + 1
     try:
@@ -93,8 +103,8 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
             source = files(store.paths([segment.path for segment in old]))
             for low, high in cuts(db, source, store.settings.piece_rows):
                 here = [s.path for s in old if s.tag_low <= high and s.tag_high >= low]
-                select = _select(kind, store.paths(here), low, high)
-                name, _ = store.write(db, select, options, kind, period)
+                selects = _selects(db, store, kind, store.paths(here), low, high)
+                name, _ = store.write_pieces(db, selects, options, kind, period)
                 new.append(_described(db, store, name, kind, period, run, level, now))
                 if pause():
                     raise InterruptedError
@@ -115,13 +125,20 @@ def merge(store: Store, group: Sequence[Run], now: int, pause: Callable[[], bool
     return len(old)
 
 
-def _select(kind: str, paths: list[str], low: int, high: int) -> str:
-    here = f"{files(paths)} where tag between {low} and {high}"
-    if kind in WIDTH:
-        return pack_rollup(combine(f"({unpack_rollup(here)})", "start", "exponent"))
+def _selects(
+    db: Connection, store: Store, kind: str, paths: list[str], low: int, high: int
+) -> list[str]:
+    source = f"{files(paths)} where tag between {low} and {high}"
     if kind == "text":
-        return f"select tag, time, value, quality from {here} order by tag, time"
-    return f"select tag, time, mantissa, exponent, value, quality from {here} order by tag, time"
+        return [f"select tag, time, value, quality from {source} order by tag, time"]
+    if kind == "number":
+        columns = "tag, time, mantissa, exponent, value, quality"
+        return [f"select {columns} from {source} order by tag, time"]
+    rows = f"({unpack_rollup(files(paths))} where tag between {{}} and {{}})"
+    return [
+        pack_rollup(combine(rows.format(*piece), "start", "exponent"))
+        for piece in cuts(db, source, store.settings.rollup_rows)
+    ]
 
 
 def _described(

@@ -15,6 +15,7 @@ from .sql import (
     MINUTE,
     NUMBER,
     PARQUET,
+    PARQUET_ROLLUP,
     PARQUET_TEXT,
     PERIOD,
     combine,
@@ -123,17 +124,34 @@ def _files(
         copy.unlink(missing_ok=True)
 
 
-def _rollups(store: Store, db: Connection, raw: Segment, part: Part, now: int) -> Iterator[Segment]:
-    unpacked = f"select tag, time, {NUMBER} as value, exponent, quality"
-    source = f"({unpacked} from {files(store.paths([s.path for s in raw]))})"
-    rows = pack_rollup(roll(source, MINUTE, "exponent"))
-    written = store.write(db, rows, PARQUET, "minute", part.period)
+def _rollups(
+    store: Store, db: Connection, raw: Sequence[Segment], part: Part, now: int
+) -> Iterator[Segment]:
+    paths = files(store.paths([segment.path for segment in raw]))
+    source = f"(select tag, time, {NUMBER} as value, exponent, quality from {paths} where {{}})"
+    # a tag has as many minutes as it spans, or as it has samples
+    minutes = f"least(count(*), (max(time) - min(time)) // {MINUTE} + 1)"
+    ranges = cuts(db, paths, store.settings.rollup_rows, minutes)
+    rows = [
+        pack_rollup(roll(source.format(f"tag between {low} and {high}"), MINUTE, "exponent"))
+        for low, high in ranges
+    ]
+    written = store.write_pieces(db, rows, PARQUET_ROLLUP, "minute", part.period)
     minute = _segment(store, *written, "minute", part, now)
     yield minute
-    source = f"({unpack_rollup(files(store.paths([minute.path])))})"
     month = part.period if part.period == MIXED else part.low // PERIOD["hour"]
-    rows = pack_rollup(combine(source, floor("start", HOUR), "exponent"))
-    written = store.write(db, rows, PARQUET, "hour", month)
+    path = files(store.paths([minute.path]))
+    rows = [
+        pack_rollup(
+            combine(
+                f"({unpack_rollup(path)} where tag between {low} and {high})",
+                floor("start", HOUR),
+                "exponent",
+            )
+        )
+        for low, high in ranges
+    ]
+    written = store.write_pieces(db, rows, PARQUET_ROLLUP, "hour", month)
     yield _segment(store, *written, "hour", part, now, month)
 
 

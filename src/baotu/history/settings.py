@@ -56,6 +56,11 @@ class HistorySettings:
 
     @property
     def piece_rows(self) -> int:
-        """Rows that the workshop sorts at once: about twice its memory, the rest on disk. A merge
-        of 8 M rows in 42 MB ran out of memory although sorting spills."""
+        """Samples that the workshop sorts at once: about twice its memory, the rest on disk."""
         return max(100_000, min(8_000_000, self.workshop_bytes // 20))
+
+    @property
+    def rollup_rows(self) -> int:
+        """Rows of rollups it makes at once: one is some 500 bytes while it is grouped and sorted,
+        and grouping does not always spill (4 times as many ran out of memory)."""
+        return max(10_000, self.workshop_bytes // 1024)

@@ -27,6 +27,7 @@ COLUMNS = {
 _PARQUET = "format parquet, compression zstd, parquet_version v2, row_group_size 122880"
 PARQUET = f"({_PARQUET}, dictionary_size_limit 1)"  # a dictionary would keep delta packing away
 PARQUET_TEXT = f"({_PARQUET})"
+PARQUET_ROLLUP = PARQUET.replace("122880", "20480")  # rows of 25 columns: a group is held in memory
 
 PERIOD = {"number": DAY, "text": DAY, "minute": DAY, "hour": 32 * DAY}
 """One file, and one unit of merging and of retention, covers at most this much time."""
@@ -53,8 +54,9 @@ def unpacked(column: str, mantissa: str) -> str:
 
 
 def squeeze(path: str, low: int, high: int, rows: int) -> str:
-    """SELECT of the packed form of the tags low … high of a file of numbers, in order. The exponent is guessed from a
-    few rows of each tag; exactness is tested row by row: a wrong guess costs bytes, never bits."""
+    """SELECT of the packed form of the tags low … high of a file of numbers, in order. The exponent
+    is guessed from a few rows of each tag; exactness is tested row by row: a wrong guess costs
+    bytes, never bits."""
     step = max(1, rows // 400_000) * 10_000
     table = f"read_parquet({quoted(path)}, file_row_number = true)"
     return f"""

@@ -21,7 +21,7 @@ from baotu.sdk.errors import Unreachable
 
 from .columns import column
 from .settings import HistorySettings
-from .sql import TABLES, quoted
+from .sql import TABLES, files, quoted
 
 Connection = duckdb.DuckDBPyConnection
 Seam = Callable[[str], None]
@@ -89,8 +89,9 @@ class Store:
         return db
 
     def _sweep(self) -> None:
-        for path in [*self.folder.glob("seal-*.parquet"), *self.folder.glob("export-*.parquet")]:
-            path.unlink()  # copies that a crash left
+        for name in ("seal", "export", "piece"):
+            for path in self.folder.glob(f"{name}-*.parquet"):
+                path.unlink()  # copies that a crash left
         known = {row[0] for row in self.db.execute("select path from segment").fetchall()}
         for path in self.files.iterdir():
             if path.name not in known:
@@ -203,6 +204,22 @@ class Store:
         self.seam(f"{kind} written")
         return name, int(row[0]) if row else 0
 
+    def write_pieces(
+        self, db: Connection, selects: Sequence[str], options: str, kind: str, period: int
+    ) -> tuple[str, int]:
+        """`write` of all `selects` one after the other into one file, never two in memory."""
+        if len(selects) == 1:
+            return self.write(db, selects[0], options, kind, period)
+        pieces = [self.folder / f"piece-{uuid.uuid4().hex[:16]}.parquet" for _ in selects]
+        try:
+            for select, piece in zip(selects, pieces, strict=True):
+                db.execute(f"copy ({select}) to {quoted(str(piece))} {options}")
+            whole = f"select * from {files([str(piece) for piece in pieces])}"
+            return self.write(db, whole, options, kind, period)
+        finally:
+            for piece in pieces:
+                piece.unlink(missing_ok=True)
+
     def enter(self, db: Connection, segments: Sequence[Segment]) -> None:
         marks = ", ".join("?" * len(FIELDS))
         for segment in segments:
@@ -241,11 +258,11 @@ class Store:
             self.db.close()
 
 
-def cuts(db: Connection, source: str, rows: int) -> list[tuple[int, int]]:
-    """Closed ranges of tags of about `rows` rows of `source` each: what is sorted at once must fit
-    the memory, whatever there is to sort."""
+def cuts(db: Connection, source: str, rows: int, weight: str = "count(*)") -> list[tuple[int, int]]:
+    """Closed ranges of tags of about `rows` rows of `source` each: what is sorted or grouped at once
+    must fit the memory, whatever there is. weight: rows that a tag counts for."""
     found = db.execute(
-        f"select tag, count(*) as rows from {source} group by tag order by tag"
+        f"select tag, ({weight})::bigint as rows from {source} group by tag order by tag"
     ).fetchnumpy()
     tags, counts = column(found["tag"]), column(found["rows"])
     group = (np.cumsum(counts) - counts) // rows

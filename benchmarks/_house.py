@@ -126,19 +126,21 @@ class Node:
 
 
 class Window:
-    """Samples a second that reached history, and cores used, between two moments."""
+    """Samples a second that reached history, and cores used, between two moments; both a while
+    after a full second, so that a tick is in it whole or not at all."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.restart()
 
     def restart(self) -> None:
+        time.sleep((0.8 - time.time()) % 1.0)
         self.began, self.cpu = time.monotonic(), self.node.cpu_s()
         self.appended = self.node.history()["appended"]
         self.peak = 0.0
 
     def wait(self, seconds: float) -> dict[str, float]:
-        end = time.monotonic() + seconds
+        end = self.began + seconds
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(1.0, left))
             self.peak = max(self.peak, self.node.memory_mb()["rss_mb"])

@@ -26,7 +26,12 @@ def test_a_bar_that_is_missed_is_told_with_its_reference() -> None:
 
 
 def test_a_cause_stands_only_beside_a_bar_that_is_missed() -> None:
-    line = {"what": "memory of the node, 1 tag, MB", "figure": 300.0, "bar": "<= 250", "quick": False}
+    line = {
+        "what": "memory of the node, 1 tag, MB",
+        "figure": 300.0,
+        "bar": "<= 250",
+        "quick": False,
+    }
     missed = page(path=told(bars=[line | {"met": False}]))
     met = page(path=told(bars=[line | {"met": True, "figure": 200.0}]))
     cause = report.BESIDE["path"]["memory of the node"].cause

@@ -112,3 +112,25 @@ def first_value(address, tag, deadline_s=20):
             return values[0]
         time.sleep(0.2)
     raise AssertionError(f"{tag} has no value after {deadline_s} s")
+
+
+SHOWN = (  # benchmark, beginning of its bar, figure in the README
+    ("path", "Modbus tags/s in history, 10,000 at 100 ms", 99_600),
+    ("opcua_path", "OPC UA changes/s in history", 648_000),
+    ("http_api", "latest of 10,000 tags over HTTP, json", 3.8),
+    ("memory", "demo at rest", 266),
+    ("memory", "demo: seconds to the console", 4.3),
+)
+
+
+@pytest.mark.parametrize(("bench", "what", "shown"), SHOWN)
+def test_the_figures_shown_are_those_of_the_results(bench, what, shown):
+    """Another run on a shared machine differs; twice as much or half is no longer the figure."""
+    bars = json.loads((ROOT / "benchmarks/results.json").read_text())["benches"][bench]["bars"]
+    measured = next(bar["figure"] for bar in bars if bar["what"].startswith(what))
+
+    assert shown / 2 < measured < shown * 2, f"{what}: {measured}, the README says {shown}"
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        assert f"{shown:,}" in text
+        assert "@FIGURES@" not in text

@@ -65,7 +65,10 @@ def _extremes(value: np.ndarray, group: np.ndarray, good: np.ndarray) -> list[np
     if not len(good):
         return []
     groups, values = group[good], value[good]
-    order = np.lexsort((values, groups))
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    stops = np.append(starts[1:], len(order)) - 1
-    return [good[order[starts]], good[order[stops]]]
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    sizes = np.diff(np.append(starts, len(groups)))
+    found = []
+    for extreme in (np.minimum, np.maximum):
+        hits = np.flatnonzero(values == np.repeat(extreme.reduceat(values, starts), sizes))
+        found.append(good[hits[np.flatnonzero(np.diff(groups[hits], prepend=-1))]])
+    return found

@@ -22,7 +22,8 @@ from .store import Connection, Store
 
 TABLE = {MINUTE: "minute", HOUR: "hour"}
 COARSE = 2  # a rollup may answer when a bucket of the picture is at least this many times as wide
-FILES = 64  # a raw read opens at most so many when rollups could have answered
+FEW_FILES, FILES = 16, 64  # a raw read opens no more when rollups could answer, or show less
+SAMPLES = 100_000  # nor reads more of one tag: above, rollups are faster
 LEAST, MOST = -(1 << 62), 1 << 62
 _SUMS = ("count", "low", "high", "first", "last", "total")
 
@@ -47,7 +48,7 @@ class Reader:
         end = max(start, min(end, newest + 1))  # an end in the future must not waste the buckets
         width = self._width(tag, start, end, points)
         with self.store.snapshot() as db:
-            if width:
+            if width and not self._cheap(db, tag, start, end, FEW_FILES):
                 found = self._outline(db, tag, start, end, width, points)
             else:
                 found = self._raw(db, tag, start, end, None)
@@ -159,15 +160,22 @@ class Reader:
             found = db.execute(combine(f"({select})", "start")).fetchnumpy()
             rows = {name: column(found[name]) for name in ROLLED}
             few = rows["count"].sum() + rows["bad"].sum() <= points
-            if few and self._cheap(db, tag, start, end):
+            if few and self._cheap(db, tag, start, end, FILES):
                 return self._raw(db, tag, start, end, None)
             parts += _remarkable(tag, rows)
         return _in_order(Samples.concat(parts))
 
-    def _cheap(self, db: Connection, tag: int, start: int, end: int) -> bool:
-        """Raw samples of the whole time are still there, in not too many files."""
-        paths, _ = self._plan(db, "number", tag, start, end)
-        return len(paths) <= FILES and start >= self.horizon("number")
+    def _cheap(self, db: Connection, tag: int, start: int, end: int, most_files: int) -> bool:
+        """Raw samples of the whole time are still there, in few files, and probably not too many."""
+        if start < self.horizon("number"):
+            return False
+        row = db.execute(
+            "select count(*), coalesce(sum(rows / (tag_high - tag_low + 1)), 0) from segment "
+            "where kind = 'number' and high >= ? and low < ? and tag_low <= ? and tag_high >= ?",
+            [start, end, tag, tag],
+        ).fetchone()
+        files, samples = row or (0, 0)
+        return files <= most_files and samples <= SAMPLES
 
 
 def _remarkable(tag: int, rows: dict[str, np.ndarray]) -> list[Samples]:

@@ -222,6 +222,7 @@ def replay(
         "replay-data"
     ),
     listen: Listen = "",
+    loop: Annotated[bool, typer.Option("--loop", help="循环播放 Begin again at the end")] = False,
     once: Annotated[bool, typer.Option("--once", help="放完即停 Stop when it is over")] = False,
     period: Annotated[
         str, typer.Option("--period", help="没有时间列时每行的周期 Period of a row without a time")
@@ -230,7 +231,7 @@ def replay(
     """按同一条路径回放记录的数据 Play recorded data through the same path."""
     from baotu.house.demo import run_replay
 
-    _guarded(lambda: run_replay(file, speed, data, listen, once, period))
+    _guarded(lambda: run_replay(file, speed, data, listen, loop, once, period))
 
 
 @app.command()

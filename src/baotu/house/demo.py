@@ -122,18 +122,28 @@ def _welcome(node: Node) -> None:
     say(f"\n  趵突 Baotu  {node.address}\n\n  Ctrl-C 停止 stops it.\n")
 
 
-def run_replay(file: Path, speed: float, data: Path, listen: str, once: bool, period: str) -> None:
+def run_replay(
+    file: Path, speed: float, data: Path, listen: str, loop: bool, once: bool, period: str
+) -> None:
     """Play a recorded file through driver, link, history and console."""
     set_up_log()
     if not file.is_file():
         raise ConfigError("no such file", str(file))
     spec_for = import_module("baotu.drivers.replay").spec_for  # found by name, like every plugin
-    spec = spec_for(file.absolute(), speed=speed, loop=not once, row_s=seconds_of(period))
+    spec = spec_for(file.absolute(), speed=speed, loop=loop, row_s=seconds_of(period))
     folder = data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "replay.toml"
     path.write_text("\n".join(_replay_lines(file, spec)) + "\n", encoding="utf-8")
-    until_told(Node(adjusted(load(path, data=folder / "data"), "all", listen)), _welcome)
+    node = Node(adjusted(load(path, data=folder / "data"), "all", listen))
+    until_told(node, _welcome, over=lambda: once and _played(node, spec.name))
+
+
+def _played(node: Node, device: str) -> bool:
+    """Whether the file is over and every sample of it is in history."""
+    state = {(h.kind, h.name): h.figures for h in node.board.healths()}
+    waiting = state.get(("link", "replay"), {}).get("waiting", 1)
+    return state.get(("device", device), {}).get("state") == "finished" and waiting == 0
 
 
 def _replay_lines(file: Path, spec: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -52,8 +52,16 @@ def adjusted(config: HouseConfig, role: str = "", listen: str = "") -> HouseConf
     return replace(config, basics=replace(config.basics, node=node, console=console))
 
 
-def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) -> None:
-    """Start, say so, wait for Ctrl-C or SIGTERM (or this long), stop. A second Ctrl-C ends at once."""
+def until_told(
+    node: Node,
+    ready: Callable[[Node], None],
+    seconds: float = 0.0,
+    over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Start, say so, wait for Ctrl-C or SIGTERM (or this long, or until it is `over`), stop.
+
+    A second Ctrl-C ends at once.
+    """
     few_arenas()
     no_search_through_all_objects()
     asked: list[int] = []
@@ -70,7 +78,7 @@ def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) 
         gc.collect()
         gc.freeze()  # a collection that walks everything made at the start pauses ticks by 0.1 s
         ready(node)
-        _wait(asked, seconds)
+        _wait(lambda: bool(asked) or over(), seconds)
         say("停止中 stopping …")
     finally:
         node.stop()
@@ -80,10 +88,10 @@ def until_told(node: Node, ready: Callable[[Node], None], seconds: float = 0.0) 
             signal.signal(number, handler)
 
 
-def _wait(asked: Sequence[int], seconds: float) -> None:
+def _wait(ended: Callable[[], bool], seconds: float) -> None:
     """In short sleeps: a signal that another thread caught does not wake the main one."""
     began, never, settled = time.monotonic(), threading.Event(), False
-    while not asked and time.monotonic() < began + (seconds or math.inf):
+    while not ended() and time.monotonic() < began + (seconds or math.inf):
         never.wait(0.2)
         if not settled and time.monotonic() > began + SETTLED_S:
             settled = True

@@ -38,6 +38,7 @@ peers: ## install the independent peers of the tests, where that is allowed
 	@sh tests/install_peers.sh
 
 bench: $(ENV)/.dev ## measure; writes benchmarks/RESULTS.md
+	@sh tests/install_peers.sh bench
 	$(BIN)/python -m benchmarks
 
 soak: $(ENV)/.dev ## hours of load with kills

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the independent peers of the tests: Debian packages when we are root on Debian, npm
 # packages when npm is there. Anything that cannot be had is named; the tests then skip it, or
-# fail when CI=true.
+# fail when CI=true. `install_peers.sh bench` adds the peers of the benchmarks.
 cd "$(dirname "$0")/.." || exit 1
 packages=""
 want() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || packages="$packages $2"; }
@@ -13,6 +13,7 @@ want node nodejs
 want npm npm
 want ip iproute2
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
+[ "$1" != bench ] || want victoria-metrics victoria-metrics
 fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from baotu import __version__
 from baotu.console import Rooms, build
 from baotu.fabric.hub import HubLink
 from baotu.fabric.session import open_wire
@@ -161,7 +162,7 @@ class Node:
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
             desk=desk, elements=hub.elements(), audit=hub.audit(), apps=AppCards(hub.apps, self.board),
             identify=lambda connection: hub.caller, faults=self.faults, node=basics.node.name,
-            title=basics.node.title, key_values=basics.console.key_values,
+            title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now,
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -186,7 +187,7 @@ class Runner:
                 self._hear(next(one for one in self._running if one.pipe is ready))
         for one in list(self._running):
             if self.chain.clock.monotonic() > one.until and not one.over:
-                one.over = f"took longer than {self.time_s:.0f} s; raise [jobs] time_s"
+                one.over = self._too_long()
                 one.process.kill()
 
     def _wishes(self) -> None:
@@ -220,6 +221,8 @@ class Runner:
     def _fallen(self, one: Running) -> None:
         """The process is gone without an answer: again, or give up and say why."""
         self._end(one)
+        if one.process.exitcode == -signal.SIGXCPU:  # the system's limit came before our own
+            one.over = self._too_long()
         why = one.over or f"the worker process died (exit code {one.process.exitcode})"
         if one.cancel.is_set():
             self._set(one.task, state="cancelled")
@@ -227,6 +230,9 @@ class Runner:
             self._set(one.task, state="failed", error=why)
         else:
             self._set(one.task, state="queued", progress=0.0, error=why)
+
+    def _too_long(self) -> str:
+        return f"took longer than {self.time_s:.0f} s; raise [jobs] limit_s"
 
     def _end(self, one: Running) -> None:
         self._running.remove(one)

@@ -122,7 +122,7 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
         read = wait("what the edge has read", lambda: samples_out(status))
         wait("all of it", lambda: len(times()) >= read)
         seen = times()
-        kept = get(console, "/api/devices?kind=link")["healths"]
+        kept = wait("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
     finally:
         stopped = [hub.end(), edge.end()]
 

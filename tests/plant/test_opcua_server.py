@@ -99,6 +99,20 @@ def test_every_point_is_there_with_its_value_and_access():
     assert asyncio.run(look()) == 199
 
 
+def test_the_first_who_asks_sees_values_and_no_zeros():
+    async def look():
+        plant = Simulation(seed=6)
+        server = OpcUa(plant.points.layout.device("casting-line"), plant, "::1", 0)
+        await server.start()
+        async with Client(server.url) as client:
+            value = await client.get_node("ns=2;s=furnace-3.temperature").read_value()
+        await server.vanish()
+        return value, plant.told[plant.points.find("furnace-3", "temperature").index]
+
+    value, expected = asyncio.run(look())
+    assert value == expected != 0
+
+
 def test_numbers_are_told_only_when_they_change():
     async def count():
         plant = Simulation(seed=6)
@@ -113,16 +127,18 @@ def test_numbers_are_told_only_when_they_change():
             return await original(node, attribute, value)
 
         space.write_attribute_value = counted
+        told = plant.told.copy()
         for step in range(1, 11):
-            await server.tell(plant.told, TICK * step, step)
-        first = len(written)
+            await server.tell(told, TICK * step, step)
+        still = len(written)
+        told[plant.points.of_device(server.device)[7].index] += 1
         for step in range(11, 21):
-            await server.tell(plant.told, TICK * step, step)
+            await server.tell(told, TICK * step, step)
         await server.vanish()
-        return first, len(written) - first
+        return still, len(written) - still
 
-    first, again = asyncio.run(count())
-    assert first == 199 + 1 and again == 1  # the clock of the server
+    still, moved = asyncio.run(count())
+    assert still == 1 and moved == 2  # the clock of the server, and what moved
 
 
 def test_server_returns_on_its_port_with_its_history():

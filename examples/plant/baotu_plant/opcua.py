@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime
+from time import time_ns
 
 import numpy as np
 from asyncua import Server, ua
@@ -124,10 +125,13 @@ class OpcUa:
         namespace = await server.register_namespace(f"urn:quancheng:{self.device.name}:machines")
         self._populate(internal, namespace)
         internal.attribute_service = _Writes(self, internal.attribute_service)
+        self._last[:] = np.nan
+        every = np.arange(len(self._points))  # whoever asks first sees values, never zeros
+        await self._write(server, every, self._simulation.told, stamp(time_ns()))
         await server.start()
         assert server.bserver is not None
         self.port = server.bserver.port
-        self._server, self._last[:] = server, np.nan
+        self._server = server
 
     async def vanish(self) -> None:
         """No listener, all connections reset."""
@@ -144,14 +148,20 @@ class OpcUa:
         self._rings.append(time, told[self._fast])
         if self._server is None:
             return
-        chosen = self._turns[step % SLICES]
-        values = told[self._index[chosen]]
-        changed = np.flatnonzero(values != self._last[chosen])
         when = stamp(time)
-        write = self._server.iserver.aspace.write_attribute_value
         if step % SLICES == 0:
             now = Reading(Value=ua.Variant(when, ua.VariantType.DateTime), SourceTimestamp=when)
-            await write(CLOCK, ua.AttributeIds.Value, now)
+            space = self._server.iserver.aspace
+            await space.write_attribute_value(CLOCK, ua.AttributeIds.Value, now)
+        await self._write(self._server, self._turns[step % SLICES], told, when)
+
+    async def _write(
+        self, server: Server, chosen: np.ndarray, told: np.ndarray, when: datetime
+    ) -> None:
+        """Those of the chosen points that differ from what the server says."""
+        values = told[self._index[chosen]]
+        changed = np.flatnonzero(values != self._last[chosen])
+        write = server.iserver.aspace.write_attribute_value
         for place, value in zip(chosen[changed].tolist(), values[changed].tolist(), strict=True):
             reading = self._reading(self._points[place], value, when)
             await write(self._ids[place], ua.AttributeIds.Value, reading)

@@ -124,6 +124,7 @@ class Nodes:
 
     def start(self, who: str) -> None:
         o = self.options
+        self._ready(who).unlink(missing_ok=True)
         command = [
             sys.executable, __file__, "--node", who, "--folder", str(self.folder), "--endpoint",
             self.endpoint, "--rate", str(o.rate), "--tags", str(o.tags),
@@ -136,8 +137,15 @@ class Nodes:
         self.running[who].wait()
 
     def finish(self, who: str) -> None:
+        """Let it end by itself: once it listens to the signal, which on a busy machine takes long."""
+        end = time.monotonic() + 60
+        while not self._ready(who).exists() and time.monotonic() < end:
+            time.sleep(0.05)
         self.running[who].terminate()
         self.running[who].wait(timeout=150)
+
+    def _ready(self, who: str) -> Path:
+        return self.folder / f"{who}.ready"
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -251,6 +259,7 @@ def main() -> None:
     if options.node:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        (options.folder / f"{options.node}.ready").touch()
         if options.node == "hub":
             hub(options.folder, options.endpoint, stop)
         else:

@@ -185,7 +185,8 @@ def count(folder: Path, tags: int) -> dict[str, Any]:
         end = json.loads((folder / f"{name}.end").read_text())
         found["frames"] += end["count"]
         found["drained"] = found.get("drained", True) and end["drained"]
-        if history.spans(end["log"]) != [(1, end["last"])]:
+        said = [(1, end["last"])] if end["last"] else []  # killed before it said anything
+        if history.spans(end["log"]) != said:
             found["lost"] += 1
         ids = range(at * SPREAD, at * SPREAD + tags)
         rows, distinct, off = history_counts(history, folder, ids)

@@ -63,7 +63,11 @@ class SqliteStore(PooledStore):
         super().__init__(readers if path else 0)
         self.path, self.name = path, f"records {path or 'in memory'}"
         self.engine = create_engine(
-            "sqlite://", poolclass=NullPool, creator=self._created, query_cache_size=2000
+            "sqlite://",
+            poolclass=NullPool,
+            creator=self._created,
+            query_cache_size=2000,
+            paramstyle="named",
         )
         self._writer = self._connect(read_only=False)
 

@@ -98,20 +98,20 @@ class SqliteStore(PooledStore):
             "baotu_organisation", 0, lambda: wire.organisation, deterministic=True
         )
 
-    @contextmanager
-    def _pooled(self) -> Iterator[PlainWire]:
+    def taken(self) -> PlainWire:
         if self.path is not None:
-            with super()._pooled() as wire:
-                yield wire
-            return
-        with self._lock:  # the only connection there is, for a while read only
-            self._writer.raw.execute("PRAGMA query_only=ON")
-            self._writer.read_only = True
-            try:
-                yield self._writer
-            finally:
-                self._writer.read_only = False
-                self._writer.raw.execute("PRAGMA query_only=OFF")
+            return super().taken()
+        self._lock.acquire()  # the only connection there is, for a while read only
+        self._writer.raw.execute("PRAGMA query_only=ON")
+        self._writer.read_only = True
+        return self._writer
+
+    def given_back(self, wire: PlainWire) -> None:
+        if self.path is not None:
+            return super().given_back(wire)
+        self._writer.read_only = False
+        self._writer.raw.execute("PRAGMA query_only=OFF")
+        self._lock.release()
 
     def _created(self) -> sqlite3.Connection:
         return sqlite3.connect(

@@ -32,7 +32,7 @@ class Plan:
     columns: tuple[str, ...]
     converts: tuple[Convert | None, ...]
     defaults: tuple[Any, ...]  # ... means: none, so a row without a value goes the long way
-    refers: tuple[tuple[str, str], ...]  # column, table that it refers to
+    refers: tuple[tuple[str, type[Table]], ...]  # column, table that it refers to
 
 
 def plan_of(kind: type[Table], dialect: Any) -> Plan | None:

@@ -72,9 +72,22 @@ class Records(Session):
         if not wire.connection.in_transaction():
             wire.connection.begin()
         super().__init__(wire.connection, expire_on_commit=False)
-        self._wire, self._known, self.organisation = wire, wire.known, organisation
+        self._open: Wire | None = wire
+        self._known, self.organisation = wire.known, organisation
         self.read: set[str] = set()
         self.written: set[str] = set()
+
+    @property
+    def _wire(self) -> Wire:
+        if self._open is None:  # its connection serves another organisation by now
+            raise Denied("these records were closed when the handler returned: ask for new ones")
+        return self._open
+
+    def close(self) -> None:
+        """The kernel does, when the handler has returned and its answer is made."""
+        if self._transaction is not None or not self._is_clean():
+            super().close()
+        self._open = None
 
     def commit(self) -> None:
         raise Denied("a handler does not commit: the kernel does, when the handler returns")
@@ -156,8 +169,13 @@ class Records(Session):
         self.written.add(plan.table)
         return True
 
-    def _refer(self, column: str, target: str, id: int | None) -> None:
-        if id is not None and not self._wire.has(target, id, self.organisation):
+    def _refer(self, column: str, target: type[Table], id: int | None) -> None:
+        if id is None:
+            return
+        known = self.identity_map.get((target, (id,), None))  # one that was just read is there
+        if known is not None and known.__dict__.get("organisation") == self.organisation:
+            return
+        if not self._wire.has(target.__tablename__, id, self.organisation):
             raise Conflict(column, f"{id} does not exist")
 
     def _plainly(self, statement: Any) -> list[Any] | None:
@@ -167,7 +185,8 @@ class Records(Session):
         if statement._execution_options or (key := statement._generate_cache_key()) is None:
             return None
         ask = self._known.asks.get(key.key, ...)
-        dialect = self._wire.connection.dialect
+        wire = self._wire
+        dialect = wire.connection.dialect
         if ask is ...:
             kept = statement.options(self._known.within)
             made = ask_of(statement, kept, judged(statement), dialect)
@@ -182,7 +201,7 @@ class Records(Session):
             self.flush()
         self.read.update(ask.tables)
         try:
-            return ask.answer(self, self._wire.execute(ask.sql, values))
+            return ask.answer(self, wire.execute(ask.sql, values))
         except dialect.loaded_dbapi.Error as error:
             raise DBAPIError.instance(ask.sql, values, error, dialect.loaded_dbapi.Error)
 

@@ -71,10 +71,10 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
         return f"{app}_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', cls.__name__).lower()}"
 
 
-def references(table: Any) -> tuple[tuple[str, str], ...]:
+def references(table: Any) -> tuple[tuple[str, type[Table]], ...]:
     """Columns made with `refers`, and the tables they refer to."""
     return tuple(
-        (column.key, column.info["refers"].__tablename__)
+        (column.key, column.info["refers"])
         for column in table.columns
         if "refers" in column.info
     )

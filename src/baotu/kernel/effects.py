@@ -27,7 +27,7 @@ from .store import Store
 log = structlog.get_logger("baotu.chain")
 DAY = 24 * 3600 * 10**9
 RECEIPTS_KEPT, EVENTS_KEPT = 7 * DAY, 30 * DAY
-LANES = 3  # questions under way at once: more only contend (benchmarks/commands.py)
+LANES = 3  # questions under way at once, all but one of them slow: see `Lanes`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Answer = TypeVar("Answer")
 __all__ = ["Chain", "Deed", "Permissions"]

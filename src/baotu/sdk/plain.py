@@ -186,7 +186,8 @@ def kind_of(table: Any, names: Sequence[str]) -> Kind | None:
 
 
 def _loaded(kind: Kind, session: Session, rows: Sequence[Sequence[Any]]) -> list[Any] | None:
-    known, found = session.identity_map, []
+    known = session.identity_map
+    found: list[Any] = []
     for row in rows:
         if (id := row[kind.id]) is None:  # the empty side of an outer join
             found.append(None)

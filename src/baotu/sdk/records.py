@@ -164,7 +164,8 @@ class Records(Session):
         for name, target in plan.refers:
             self._refer(name, target, given.get(name))
         id = self._wire.insert(plan.table, plan.columns, values)
-        missing = {n: d for n, d in zip(plan.columns[1:], plan.defaults) if n not in given}
+        every = zip(plan.columns[1:], plan.defaults, strict=True)
+        missing = {name: default for name, default in every if name not in given}
         settle(self, row, {**missing, "id": id, "organisation": self.organisation})
         self.written.add(plan.table)
         return True
@@ -202,8 +203,9 @@ class Records(Session):
         self.read.update(ask.tables)
         try:
             return ask.answer(self, wire.execute(ask.sql, values))
-        except dialect.loaded_dbapi.Error as error:
-            raise DBAPIError.instance(ask.sql, values, error, dialect.loaded_dbapi.Error)
+        except dialect.loaded_dbapi.Error as error:  # in SQLAlchemy's words, as all others
+            kind = dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(ask.sql, values, error, kind) from error
 
     def _inside(self, statement: Any) -> Any:
         """The same statement, kept inside the organisation; its tables are remembered."""
@@ -239,5 +241,3 @@ class Records(Session):
                 for name, target in references(row.__table__):
                     if name in row.__dict__:
                         self._refer(name, target, row.__dict__[name])
-
-

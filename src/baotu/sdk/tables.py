@@ -74,7 +74,5 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
 def references(table: Any) -> tuple[tuple[str, type[Table]], ...]:
     """Columns made with `refers`, and the tables they refer to."""
     return tuple(
-        (column.key, column.info["refers"])
-        for column in table.columns
-        if "refers" in column.info
+        (column.key, column.info["refers"]) for column in table.columns if "refers" in column.info
     )

@@ -42,6 +42,18 @@ def test_a_reader_sees_one_moment_while_the_writer_goes_on(tmp_path: Path):
         assert len(records.scalars(select(Leaf)).all()) == 1
 
 
+def test_an_index_of_the_question_goes_before_that_of_the_organisation(tmp_path: Path):
+    old_schema(tmp_path / "records.db")
+    for _ in range(2):  # the second time the store has been there before
+        store = SqliteStore(tmp_path / "records.db")
+        store.create([Leaf, Twig])
+        for where, index in (("AND leaf = 1", "leaf"), ("ORDER BY id LIMIT 20", "organisation")):
+            sql = "EXPLAIN QUERY PLAN SELECT * FROM testing_twig WHERE organisation = ? "
+            [plan] = store.ask(f"{sql}{where}", ("spring",))
+            assert f"ix_testing_twig_{index}" in plan[3]
+        store.close()
+
+
 def old_schema(path: Path, *columns: Column) -> None:
     """A store as a former version of the app left it, with one row."""
     engine = create_engine(f"sqlite:///{path}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,12 @@ from baotu.sdk.door import Change
 
 from .blame import Blame
 from .facts import Part, apply
-from .ledger import FIND_RECEIPT, Rows
+from .ledger import FIND_RECEIPTS, Rows
 from .store import Store, Writer
 
 GROUP = 64  # commands in one transaction at most
 Body = Callable[[Records], tuple[Any, Sequence[Fact]]]
+Receipts = dict[tuple[str, str, str], tuple[str, str]]  # place: asked, answer
 After = Callable[[Sequence[Change], Sequence[Part]], None]
 
 
@@ -46,6 +47,11 @@ class Deed:
     audited: bool = True
     streaming: bool = False
     rows: Rows = field(default_factory=Rows)  # of the kernel's own, kept with what the body does
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Organisation, verb, key: where its receipt is."""
+        return self.caller.organisation, f"{self.app}.{self.name}", self.key
 
 
 class Place:
@@ -145,10 +151,9 @@ class Committer:
     def _commit(self, deeds: Sequence[Deed], changes: list[Change], parts: list[Part]) -> list[Any]:
         replies: list[Any] = []
         stood: list[tuple[Deed, Part]] = []
-        receipts: dict[tuple[str, str, str], tuple[str, str]] = {}
         try:
             with self.store.writing() as writer:
-                rows = Rows()
+                rows, receipts = Rows(), self._receipts(deeds, writer)
                 for deed in deeds:
                     reply, part = self._one(deed, writer, rows, receipts)
                     replies.append(reply)
@@ -170,14 +175,14 @@ class Committer:
         deed: Deed,
         writer: Writer,
         rows: Rows,
-        receipts: dict[tuple[str, str, str], tuple[str, str]],
+        receipts: Receipts,
     ) -> tuple[Any, Part]:
         now, part = self.clock.now(), Part()
-        whose, verb = deed.caller.organisation, f"{deed.app}.{deed.name}"
+        whose, verb, key = deed.place
         outcome, why, reply = "done", "", None
         writer.mark()
         try:
-            seen = self._receipt(deed, verb, writer, receipts)
+            seen = self._receipt(deed, receipts)
             if seen is not None:
                 writer.keep()
                 return json.loads(seen), part
@@ -186,10 +191,10 @@ class Committer:
                 records.flush()
                 apply(facts, deed.app, deed.caller, now, writer, part)
                 part.tables |= records.written
-            if deed.key:
+            if key:
                 answer = json.dumps(reply)
-                part.rows.add("receipt", whose, verb, deed.key, deed.asked, answer, now)
-                receipts[whose, verb, deed.key] = deed.asked, answer
+                part.rows.add("receipt", whose, verb, key, deed.asked, answer, now)
+                receipts[deed.place] = deed.asked, answer
             part.rows.extend(deed.rows)
             writer.keep()
             if deed.audited or deed.streaming:  # it ran a handler of the app
@@ -212,20 +217,20 @@ class Committer:
             return "bug"
         return outcome
 
-    def _receipt(
-        self,
-        deed: Deed,
-        verb: str,
-        writer: Writer,
-        receipts: Mapping[tuple[str, str, str], tuple[str, str]],
-    ) -> str | None:
-        """The answer that was given to this key before."""
-        if not deed.key:
-            return None
-        at = (deed.caller.organisation, verb, deed.key)
-        found = receipts.get(at) or next(iter(writer.rows(FIND_RECEIPT, at)), None)
+    def _receipts(self, deeds: Sequence[Deed], writer: Writer) -> Receipts:
+        """What was answered before to the keys of these deeds, in one question."""
+        places = {deed.place for deed in deeds if deed.key}
+        if not places:
+            return {}
+        sql = FIND_RECEIPTS % ", ".join(["(?, ?, ?)"] * len(places))
+        found = writer.rows(sql, [value for place in places for value in place])
+        return {(whose, verb, key): (asked, answer) for whose, verb, key, asked, answer in found}
+
+    def _receipt(self, deed: Deed, receipts: Receipts) -> str | None:
+        """The answer that was given to this key before, in an earlier group or in this one."""
+        found = receipts.get(deed.place) if deed.key else None
         if found is None:
             return None
         if found[0] != deed.asked:
             raise Conflict("key", f"{deed.key} was used before for other arguments")
-        return str(found[1])
+        return found[1]

@@ -27,7 +27,7 @@ from .store import Store
 log = structlog.get_logger("baotu.chain")
 DAY = 24 * 3600 * 10**9
 RECEIPTS_KEPT, EVENTS_KEPT = 7 * DAY, 30 * DAY
-LANES = 3  # questions under way at once: more only contend (benchmarks/commands.py)
+LANES = 3  # questions under way at once, all but one of them slow: see `Lanes`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Answer = TypeVar("Answer")
 __all__ = ["Chain", "Deed", "Permissions"]
@@ -114,7 +114,7 @@ class Chain:
         given = handler.signature.parse(arguments)
 
         def body(records: Records) -> tuple[Any, Sequence[Fact]]:
-            gifts = {Records: records, Call: self.call_of(caller, key)}
+            gifts = self._gifts(handler, records, caller, key)
             answer, facts = handler.run(given, gifts)
             records.flush()  # ids and refusals before the answer is made
             return handler.signature.dump(answer), facts
@@ -146,8 +146,7 @@ class Chain:
 
         def work() -> Answer:
             with self.store.reading(caller.organisation) as records:
-                gifts = {Records: records, Call: self.call_of(caller)}
-                answer, _ = handler.run(given, gifts)
+                answer, _ = handler.run(given, self._gifts(handler, records, caller))
                 return made(answer, records)
 
         return self.lanes.do(work)
@@ -183,6 +182,14 @@ class Chain:
             return self.handlers[app, name]
         except KeyError:
             raise Invalid("verb", f"{app} has no {name}") from None
+
+    def _gifts(
+        self, handler: Handler, records: Records, caller: Caller, key: str = ""
+    ) -> dict[type, Any]:
+        gifts: dict[type, Any] = {Records: records}
+        if handler.takes(Call):
+            gifts[Call] = self.call_of(caller, key)
+        return gifts
 
     def call_of(self, caller: Caller, key: str = "") -> Call:
         return Call(caller, EPOCH + timedelta(microseconds=self.clock.now() // 1000), key)

@@ -87,15 +87,18 @@ class PooledStore(ABC):
 
     @contextmanager
     def _snapshot(self) -> Iterator[PlainWire]:
-        with self._pooled() as wire:
+        wire = self.taken()
+        try:
             self.begin_reading(wire)
+            yield wire
+        finally:
             try:
-                yield wire
-            finally:
                 wire.ended()
+            finally:
+                self.given_back(wire)
 
-    @contextmanager
-    def _pooled(self) -> Iterator[PlainWire]:
+    def taken(self) -> PlainWire:
+        """A reader of one's own, until it is given back. Raises Unreachable after `WAIT_S`."""
         try:
             wire = self._readers.get(timeout=WAIT_S)
         except Empty:
@@ -106,9 +109,13 @@ class PooledStore(ABC):
         try:
             if wire is None or not wire.usable():
                 wire = self._connect(read_only=True)
-            yield wire
-        finally:
+        except BaseException:
             self._readers.put(wire)
+            raise
+        return wire
+
+    def given_back(self, wire: PlainWire) -> None:
+        self._readers.put(wire)
 
     def _connect(self, read_only: bool) -> PlainWire:
         connection = self.engine.connect()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from baotu.sdk.errors import Conflict, Unreachable
+from baotu.sdk.records import Table
 
 from .base import READERS, PooledStore
 from .wire import PlainWire, taken
@@ -23,6 +24,8 @@ PRAGMAS = (
     "busy_timeout=5000",
     "cache_size=-8192",  # KiB
 )
+
+MANY = "1000000 100000"  # rows of a table, rows of one organisation
 
 
 class Kept(sqlite3.Connection):
@@ -63,9 +66,34 @@ class SqliteStore(PooledStore):
         super().__init__(readers if path else 0)
         self.path, self.name = path, f"records {path or 'in memory'}"
         self.engine = create_engine(
-            "sqlite://", poolclass=NullPool, creator=self._created, query_cache_size=2000
+            "sqlite://",
+            poolclass=NullPool,
+            creator=self._created,
+            query_cache_size=2000,
+            paramstyle="named",
         )
         self._writer = self._connect(read_only=False)
+
+    def create(self, tables: Sequence[type[Table]]) -> None:
+        super().create(tables)
+        with self.writing() as writer:
+            self._advise(writer)
+
+    def _advise(self, writer: PlainWire) -> None:
+        """Tell the planner that an organisation has many rows, so any other index finds less.
+
+        As long as it knows nothing, all indexes are alike to it, and it reads through all rows of
+        the organisation. It keeps what it knows in a table: https://sqlite.org/fileformat2.html#stat1tab
+        """
+        if not self.tables:
+            return
+        writer.run("PRAGMA analysis_limit=100")  # rows that it looks at
+        writer.run(f'ANALYZE "{self.tables[0].__tablename__}"')  # makes that table
+        for kind in self.tables:
+            name, index = kind.__tablename__, f"ix_{kind.__tablename__}_organisation"
+            writer.run("DELETE FROM sqlite_stat1 WHERE tbl = ?", (name,))
+            writer.run(f"INSERT INTO sqlite_stat1 VALUES (?, ?, '{MANY}')", (name, index))
+        writer.run("ANALYZE sqlite_schema")  # and reads it again
 
     @contextmanager
     def writing(self) -> Iterator[PlainWire]:
@@ -94,20 +122,20 @@ class SqliteStore(PooledStore):
             "baotu_organisation", 0, lambda: wire.organisation, deterministic=True
         )
 
-    @contextmanager
-    def _pooled(self) -> Iterator[PlainWire]:
+    def taken(self) -> PlainWire:
         if self.path is not None:
-            with super()._pooled() as wire:
-                yield wire
-            return
-        with self._lock:  # the only connection there is, for a while read only
-            self._writer.raw.execute("PRAGMA query_only=ON")
-            self._writer.read_only = True
-            try:
-                yield self._writer
-            finally:
-                self._writer.read_only = False
-                self._writer.raw.execute("PRAGMA query_only=OFF")
+            return super().taken()
+        self._lock.acquire()  # the only connection there is, for a while read only
+        self._writer.raw.execute("PRAGMA query_only=ON")
+        self._writer.read_only = True
+        return self._writer
+
+    def given_back(self, wire: PlainWire) -> None:
+        if self.path is not None:
+            return super().given_back(wire)
+        self._writer.read_only = False
+        self._writer.raw.execute("PRAGMA query_only=OFF")
+        self._lock.release()
 
     def _created(self) -> sqlite3.Connection:
         return sqlite3.connect(

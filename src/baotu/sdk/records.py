@@ -5,117 +5,26 @@ Never opens a database and never commits: a store gives the session, the kernel 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    DateTime,
-    ForeignKey,
-    Integer,
-    TextClause,
-    TypeDecorator,
-    func,
-    inspect,
-)
-from sqlalchemy import Table as SqlTable
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import (
-    DeclarativeBase,
-    Mapped,
-    MappedAsDataclass,
-    Session,
-    declared_attr,
-    make_transient_to_detached,
-    mapped_column,
-    with_loader_criteria,
-)
-from sqlalchemy.orm.attributes import set_committed_value
-from sqlalchemy.sql import Select, visitors
+from sqlalchemy import Connection
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import Select
 
 from .errors import Conflict, Denied
+from .inside import CORE, judged, within
+from .plain import Ask, Plan, ask_of, plan_of, settle
+from .tables import Table, money, references, refers
 
-CENT = Decimal("0.01")
-NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER
-CORE = "only statements on Table classes: text() and Core see every organisation"
+__all__ = ["Known", "Records", "Row", "Table", "Wire", "money", "refers"]
 
-
-def money(amount: Decimal | int | str) -> Decimal:
-    """Round half up to the cent, the one place where money is rounded."""
-    return Decimal(amount).quantize(CENT, ROUND_HALF_UP)
-
-
-class Cents(TypeDecorator[Decimal]):
-    """Decimal in Python, whole cents in the store: SQLite would keep a float otherwise."""
-
-    impl, cache_ok, python_type = BigInteger, True, Decimal
-
-    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
-        if value is None:
-            return None
-        if (cents := value * 100) != int(cents):
-            raise ValueError(f"{value} is not whole cents; use money()")
-        return int(cents)
-
-    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
-        return None if value is None else (Decimal(int(value)) / 100).quantize(CENT)
-
-
-class Utc(TypeDecorator[datetime]):
-    """Times have a zone and rest as UTC; a naive one is refused."""
-
-    impl, cache_ok, python_type = DateTime(timezone=True), True, datetime
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value} has no time zone")
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        if value is None or value.tzinfo is None:
-            return value and value.replace(tzinfo=UTC)  # SQLite keeps no zone
-        return value.astimezone(UTC)
-
-
-def refers(table: type[Table], **column: Any) -> Any:
-    """A column that holds the id of a row of the same organisation in another table."""
-    return mapped_column(NUMBER, ForeignKey(table.id), index=True, info={"refers": table}, **column)
-
-
-@dataclass_transform(kw_only_default=True, field_specifiers=(mapped_column, refers))
-class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
-    """Base of every table: `id`, the organisation, a name prefixed with the app's."""
-
-    type_annotation_map: ClassVar = {Decimal: Cents, datetime: Utc}
-
-    id: Mapped[int] = mapped_column(NUMBER, primary_key=True, init=False)
-    organisation: Mapped[str] = mapped_column(index=True, init=False, repr=False)
-
-    @declared_attr.directive
-    def __tablename__(cls) -> str:
-        app = re.sub(r"(\.(tables|records))$", "", cls.__module__).rpartition(".")[2]
-        return f"{app}_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', cls.__name__).lower()}"
-
-
+ONE = SimpleResultMetaData(["value"])  # results of one column
 Row = TypeVar("Row", bound=Table)
-Convert = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a row of a table is written without the unit of work: columns, converters, defaults."""
-
-    table: str
-    columns: tuple[str, ...]
-    converts: tuple[Convert | None, ...]
-    defaults: tuple[Any, ...]  # ... means: none, so a row without a value goes the long way
-    refers: tuple[tuple[str, str], ...]  # column, table that it refers to
 
 
 @dataclass(slots=True)
@@ -124,6 +33,7 @@ class Known:
 
     verdicts: dict[Any, tuple[str, ...]] = field(default_factory=dict)
     plans: dict[type, Plan | None] = field(default_factory=dict)
+    asks: dict[Any, Ask | None] = field(default_factory=dict)  # None: SQLAlchemy's way
     within: Any = field(default_factory=lambda: within())
 
     def remember(self, place: dict[Any, Any], key: Any, value: Any) -> Any:
@@ -148,6 +58,9 @@ class Wire(Protocol):
 
     def has(self, table: str, id: int, organisation: str) -> bool: ...
 
+    def execute(self, sql: str, values: Any) -> Any:
+        """Run a statement in the driver's own words; its cursor."""
+
     def blame(self, error: Exception) -> Conflict | None:
         """A broken constraint in the caller's words."""
 
@@ -159,9 +72,22 @@ class Records(Session):
         if not wire.connection.in_transaction():
             wire.connection.begin()
         super().__init__(wire.connection, expire_on_commit=False)
-        self._wire, self._known, self.organisation = wire, wire.known, organisation
+        self._open: Wire | None = wire
+        self._known, self.organisation = wire.known, organisation
         self.read: set[str] = set()
         self.written: set[str] = set()
+
+    @property
+    def _wire(self) -> Wire:
+        if self._open is None:  # its connection serves another organisation by now
+            raise Denied("these records were closed when the handler returned: ask for new ones")
+        return self._open
+
+    def close(self) -> None:
+        """The kernel does, when the handler has returned and its answer is made."""
+        if self._transaction is not None or not self._is_clean():
+            super().close()
+        self._open = None
 
     def commit(self) -> None:
         raise Denied("a handler does not commit: the kernel does, when the handler returns")
@@ -195,14 +121,19 @@ class Records(Session):
         return super().execute(self._inside(statement), *arguments, **options)
 
     def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        if not (arguments or options) and (found := self._plainly(statement)) is not None:
+            return found[0] if found else None
         return super().scalar(self._inside(statement), *arguments, **options)
 
     def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        if not (arguments or options) and (found := self._plainly(statement)) is not None:
+            whole: Any = IteratorResult(ONE, iter(found), _source_supports_scalars=True)
+            return whole.scalars()
         return super().scalars(self._inside(statement), *arguments, **options)
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:
         """Rows stay in their organisation and refer to nothing outside it."""
-        if new := self.new or self.dirty or self.deleted:
+        if new := not self._is_clean():
             self._may_write()
             self._stamp()
         try:
@@ -219,7 +150,7 @@ class Records(Session):
     def _straight(self, plan: Plan, row: Row) -> bool:
         """Write a new row with one plain statement, if nothing else waits to be written."""
         given = row.__dict__
-        if "id" in given or "organisation" in given or self.new or self.dirty or self.deleted:
+        if "id" in given or "organisation" in given or not self._is_clean():
             return False
         values: list[Any] = [self.organisation]
         for name, convert, default in zip(
@@ -233,19 +164,48 @@ class Records(Session):
         for name, target in plan.refers:
             self._refer(name, target, given.get(name))
         id = self._wire.insert(plan.table, plan.columns, values)
-        for name, default in zip(plan.columns[1:], plan.defaults, strict=True):
-            if name not in given:
-                set_committed_value(row, name, default)
-        set_committed_value(row, "id", id)
-        set_committed_value(row, "organisation", self.organisation)
-        make_transient_to_detached(row)
-        self.add(row)
+        every = zip(plan.columns[1:], plan.defaults, strict=True)
+        missing = {name: default for name, default in every if name not in given}
+        settle(self, row, {**missing, "id": id, "organisation": self.organisation})
         self.written.add(plan.table)
         return True
 
-    def _refer(self, column: str, target: str, id: int | None) -> None:
-        if id is not None and not self._wire.has(target, id, self.organisation):
+    def _refer(self, column: str, target: type[Table], id: int | None) -> None:
+        if id is None:
+            return
+        known = self.identity_map.get((target, (id,), None))  # one that was just read is there
+        if known is not None and known.__dict__.get("organisation") == self.organisation:
+            return
+        if not self._wire.has(target.__tablename__, id, self.organisation):
             raise Conflict(column, f"{id} does not exist")
+
+    def _plainly(self, statement: Any) -> list[Any] | None:
+        """What a plain select finds, by a text made before; None: it goes SQLAlchemy's way."""
+        if type(statement) is not Select or statement._with_options:
+            return None
+        if statement._execution_options or (key := statement._generate_cache_key()) is None:
+            return None
+        ask = self._known.asks.get(key.key, ...)
+        wire = self._wire
+        dialect = wire.connection.dialect
+        if ask is ...:
+            kept = statement.options(self._known.within)
+            made = ask_of(statement, kept, judged(statement), dialect)
+            ask = self._known.remember(self._known.asks, key.key, made)
+        if ask is None:
+            return None
+        try:
+            values = ask.values(key.bindparams, self.organisation)
+        except Exception:  # noqa: BLE001 - SQLAlchemy says what is wrong with a value
+            return None
+        if self.autoflush and not self._is_clean():
+            self.flush()
+        self.read.update(ask.tables)
+        try:
+            return ask.answer(self, wire.execute(ask.sql, values))
+        except dialect.loaded_dbapi.Error as error:  # in SQLAlchemy's words, as all others
+            kind = dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(ask.sql, values, error, kind) from error
 
     def _inside(self, statement: Any) -> Any:
         """The same statement, kept inside the organisation; its tables are remembered."""
@@ -281,82 +241,3 @@ class Records(Session):
                 for name, target in references(row.__table__):
                     if name in row.__dict__:
                         self._refer(name, target, row.__dict__[name])
-
-
-def references(table: Any) -> tuple[tuple[str, str], ...]:
-    """Columns made with `refers`, and the tables they refer to."""
-    return tuple(
-        (column.key, column.info["refers"].__tablename__)
-        for column in table.columns
-        if "refers" in column.info
-    )
-
-
-def plan_of(kind: type[Table], dialect: Any) -> Plan | None:
-    """None for a class that only the unit of work can write: relations, inheritance, versions."""
-    mapper = inspect(kind)
-    if mapper.relationships or mapper.inherits or mapper.version_id_col is not None:
-        return None
-    columns = [c for c in kind.__table__.columns if c.key not in ("id", "organisation")]
-    if any(column.key != column.name for column in columns):
-        return None
-    return Plan(
-        kind.__tablename__,
-        ("organisation", *(column.name for column in columns)),
-        tuple(column.type.dialect_impl(dialect).bind_processor(dialect) for column in columns),
-        tuple(
-            column.default.arg
-            if column.default is not None and column.default.is_scalar
-            else None
-            if column.nullable and column.default is None
-            else ...
-            for column in columns
-        ),
-        references(kind.__table__),
-    )
-
-
-def judged(statement: Any) -> tuple[str, ...]:
-    """The names of the tables of a statement that keeps inside; Denied says why it does not."""
-    if not is_orm(statement):
-        raise Denied(CORE)
-    if statement.is_insert:
-        raise Denied("use records.put(): it stamps the organisation")
-    if statement.is_update and "organisation" in moved(statement):
-        raise Denied("rows cannot move to another organisation")
-    names, entities, columns = set(), set(), set()
-    for part in visitors.iterate(statement):
-        if isinstance(part, TextClause) or (
-            getattr(part, "is_literal", False) and str(part) != "*"
-        ):
-            raise Denied("no text() and no literal_column(): they see every organisation")
-        if isinstance(part, Select) and not is_orm(part):
-            raise Denied(CORE)
-        known = "parententity" in getattr(part, "_annotations", ())
-        if isinstance(part, SqlTable):
-            names.add(part.name)
-            if known:
-                entities.add(part.name)
-        elif isinstance(part, Column) and isinstance(part.table, SqlTable) and not known:
-            columns.add(part.table.name)
-    if columns - entities:  # those of an entity's own table are filtered with it
-        raise Denied(CORE)
-    return tuple(sorted(names))
-
-
-def is_orm(statement: Any) -> bool:
-    """SQLAlchemy notes it privately; pinned by tests/records."""
-    attributes = getattr(statement, "_propagate_attrs", None) or {}
-    return attributes.get("compile_state_plugin") == "orm"
-
-
-def moved(statement: Any) -> set[str]:
-    """The columns that an update sets."""
-    return {str(getattr(column, "key", column)) for column in statement._values or {}}
-
-
-def within() -> Any:
-    """The same for every organisation, so a statement is compiled once for all of them."""
-    return with_loader_criteria(
-        Table, lambda table: table.organisation == func.baotu_organisation(), include_aliases=True
-    )

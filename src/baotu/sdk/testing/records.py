@@ -104,7 +104,7 @@ def check_records(new: Callable[[], AnyStore]) -> None:
     """`new` opens an empty store each time. Raises AssertionError naming what does not hold."""
     for check in (
         check_inside, check_values, check_references, check_savepoints, check_atomic,
-        check_readers, check_unique, check_created_again,
+        check_readers, check_unique, check_created_again, check_again, check_closed,
     ):  # fmt: skip
         store = new()
         store.create([Leaf, Twig])
@@ -234,6 +234,39 @@ def check_created_again(store: AnyStore) -> None:
     before = store.dump()
     store.create([Leaf, Twig])
     assert store.dump() == before, "creating what is there changes nothing"
+
+
+def check_again(store: AnyStore) -> None:
+    """The second time a question goes by its text: what it finds must be the same."""
+    words = {"spring": ["c"], "brook": ["a", "b"]}
+    with planted(store) as brook:
+        changed = brook.scalars(select(Leaf).order_by(Leaf.words)).first()
+        assert changed is not None
+        changed.words = "aa"
+        assert brook.scalars(select(Leaf).where(Leaf.words == "aa")).one() is changed, (
+            "what waits to be written is seen, and a row is one object"
+        )
+        changed.words = "a"
+        brook.flush()
+    for whose, found in [*words.items()] * 2:
+        with store.reading(whose) as records:
+            leaves = list(records.scalars(select(Leaf).order_by(Leaf.words)))
+            assert [leaf.words for leaf in leaves] == found, "each sees its own, in any order"
+            assert list(records.scalars(select(Leaf.words).order_by(Leaf.words))) == found
+            for leaf in leaves:
+                again = records.scalar(select(Leaf).where(Leaf.words == leaf.words))
+                assert again is leaf, "a row is one object"
+                assert (leaf.price, leaf.since, leaf.green) == (Decimal("0.00"), None, True)
+            assert records.scalar(select(Leaf).where(Leaf.words == "none")) is None
+            assert records.read == {"testing_leaf"}, "what a page read is noted"
+            assert records.scalar(select(func.sum(Leaf.price))) == 0
+
+
+def check_closed(store: AnyStore) -> None:
+    with store.reading("spring") as records:
+        assert records.scalar(select(func.count(Leaf.id))) == 0
+    for way in (records.scalar, records.execute):
+        assert denied(partial(way, select(Leaf))), "records that were closed ask nothing"
 
 
 def add(records: Records, row: Table) -> Table:

@@ -15,9 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook
-from xlsxwriter import Workbook
-
 from baotu.sdk import ConfigError, Tag
 from baotu.sdk.tags import CHUNK, DEFAULTS, Builder, Tags
 
@@ -52,6 +49,8 @@ def write(path: Path, tags: Iterable[Tag]) -> int:
     """Write tags as CSV or Excel, by the ending; the number of rows."""
     rows = [[_cell(getattr(tag, _FIELD.get(c, c))) for c in COLUMNS] for tag in tags]
     if path.suffix.lower() == ".xlsx":
+        from xlsxwriter import Workbook  # few nodes ever write Excel
+
         with Workbook(path, {"constant_memory": True, "strings_to_numbers": False}) as book:
             sheet = book.add_worksheet("tags")
             for place, row in enumerate((COLUMNS, *rows)):
@@ -72,6 +71,8 @@ def text(tags: Iterable[Tag]) -> str:
 
 
 def _excel(path: Path) -> Iterator[list[str]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
     try:
         sheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
     except CalamineError as error:

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from itertools import islice
+from sys import intern
 from typing import Any, overload
 
 import numpy as np
@@ -232,7 +233,8 @@ class Builder:
             if values is None:
                 values = [DEFAULTS[name]] * count
             for value in dict.fromkeys(values):
-                pool.setdefault(value, len(pool))
+                if value not in pool:
+                    pool[_shared(value)] = len(pool)
             self._codes[name].extend(map(pool.__getitem__, values))
 
     def tags(self) -> Tags:
@@ -306,6 +308,11 @@ def _tag(values: Sequence[Any]) -> Tag:
     for put, value in zip(_SET, values, strict=True):
         put(tag, value)
     return tag
+
+
+def _shared(value: Any) -> Any:
+    """One object for a text wherever it comes from: edge and hub of one node have the same ones."""
+    return intern(value) if type(value) is str else value
 
 
 def _joined(columns: Sequence[Column]) -> Column:

@@ -118,3 +118,25 @@ def test_a_derived_property_has_one_tag_for_each_asset():
     assert plant.allot("pumping", kind, "s/pump-1") == plant.allot("pumping", kind, "s/pump-1") == 2
     assert plant.version() > version
     assert plant.tag("s/pump-1/efficiency").device == "app:pumping"
+
+
+def test_a_search_word_may_lie_across_asset_and_property():
+    plant = PlantModel()
+    plant.adopt("e", [tag(0, "s/pump-1/flow"), tag(1, "s/pump-2/flow"), tag(2, "s/flow")])
+    assert [t.id for t in plant.tags("P-1/FL").tags] == [1]
+    assert [t.id for t in plant.tags("s/pump").tags] == [1, 2]
+    assert plant.tags("pump/flow").total == 0
+
+
+def test_a_table_that_is_read_again_knows_every_edge(tmp_path):
+    plant = PlantModel(tmp_path / "assets.db")
+    plant.adopt("e1", [tag(0, "s/a/x")])
+    plant.adopt("e2", [tag(5, "s/b/x"), tag(7, "s/a/x")])
+    plant.close()
+    again = PlantModel(tmp_path / "assets.db")
+    assert [t.name for t in again.all_tags()] == ["s/a/x", "s/a/x@e2", "s/b/x"]
+    with pytest.raises(Invalid, match="has not connected"):
+        again.table.owner(2)
+    assert again.adopt("e2", [tag(3, "s/a/x")]).tolist() == [-1, -1, -1, 3]
+    assert again.table.owner(3) == ("e2", 3)
+    again.close()

@@ -11,8 +11,9 @@ import numpy as np
 from baotu.sdk import Asset, AssetType, Invalid, Tag, derived
 from baotu.sdk.asset import LEVELS
 from baotu.sdk.ports import TagPage
+from baotu.sdk.tags import Tags
 
-from .table import TagTable, by_selection
+from .table import TagTable
 from .types import BUILT_IN
 
 
@@ -39,9 +40,12 @@ class PlantModel:
         self._types = dict(BUILT_IN) | {t.id_short: t for t in types}
         self._edition += 1
 
-    def adopt(self, edge: str, tags: Sequence[Tag]) -> np.ndarray:
+    def adopt(self, edge: str, tags: Iterable[Tag]) -> np.ndarray:
         """See `TagTable.adopt`; units, limits and titles a tag lacks come from its asset type."""
-        return self.table.adopt(edge, [self._completed(tag) for tag in tags])
+        tags = Tags.of(tags)
+        if tags.mask("asset_type", self._types.__contains__).any():
+            tags = Tags.of(map(self._completed, tags))
+        return self.table.adopt(edge, tags)
 
     def allot(self, app: str, wanted: derived, asset: str) -> int:
         """The tag of a property that an app computes for this asset."""
@@ -96,7 +100,7 @@ class PlantModel:
     def by_id(self, id: int) -> Tag | None:
         return self.table.by_id(id)
 
-    def all_tags(self) -> Sequence[Tag]:
+    def all_tags(self) -> Tags:
         return self.table.all()
 
     def ids(self, asset_type: str, property: str) -> np.ndarray:
@@ -106,7 +110,10 @@ class PlantModel:
             self._selections = (self.table.version, known)
         key = (asset_type, property)
         if key not in known:
-            known[key] = by_selection(self.table.all(), asset_type, property)
+            tags = self.table.all()
+            chosen = tags.mask("asset_type", asset_type.__eq__)
+            chosen &= tags.mask("property", property.__eq__)
+            known[key] = np.sort(tags.id[chosen])
         return known[key]
 
     def assets(self, under: str = "") -> Sequence[Asset]:
@@ -131,14 +138,12 @@ class PlantModel:
 
     def _collect(self) -> dict[str, Asset]:
         found = dict(self._declared)
-        for tag in self.table.all():
-            known = found.get(tag.asset)
+        for path, kind in self.table.all().distinct("asset", "asset_type")[0]:
+            known = found.get(path)
             if known is None:
-                found[tag.asset] = Asset(
-                    path=tag.asset, type=tag.asset_type, organisation=self._organisation
-                )
-            elif not known.type and tag.asset_type:
-                found[tag.asset] = replace(known, type=tag.asset_type)
+                found[path] = Asset(path=path, type=kind, organisation=self._organisation)
+            elif not known.type and kind:
+                found[path] = replace(known, type=kind)
         for path in list(found):
             parts = path.split("/")
             for depth in range(1, len(parts)):

@@ -9,15 +9,14 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from python_calamine import CalamineError, CalamineWorkbook
-from xlsxwriter import Workbook
-
 from baotu.sdk import ConfigError, Tag
+from baotu.sdk.tags import CHUNK, DEFAULTS, Builder, Tags
 
 COLUMNS = (
     "asset", "type", "property", "address", "kind", "unit", "raw_unit", "scale", "offset", "low",
@@ -30,7 +29,7 @@ _KINDS = ("number", "boolean", "text")
 _TRUE, _FALSE = ("true", "1", "yes", "是"), ("false", "0", "no", "否")
 
 
-def read(path: Path, device: str = "") -> tuple[list[Tag], list[ConfigError]]:
+def read(path: Path, device: str = "") -> tuple[Tags, list[ConfigError]]:
     """Tags (without a number yet: id -1) and what was wrong, by line. Raises ConfigError when
     the file itself cannot be read or lacks a column."""
     try:
@@ -50,6 +49,8 @@ def write(path: Path, tags: Iterable[Tag]) -> int:
     """Write tags as CSV or Excel, by the ending; the number of rows."""
     rows = [[_cell(getattr(tag, _FIELD.get(c, c))) for c in COLUMNS] for tag in tags]
     if path.suffix.lower() == ".xlsx":
+        from xlsxwriter import Workbook  # few nodes ever write Excel
+
         with Workbook(path, {"constant_memory": True, "strings_to_numbers": False}) as book:
             sheet = book.add_worksheet("tags")
             for place, row in enumerate((COLUMNS, *rows)):
@@ -70,6 +71,8 @@ def text(tags: Iterable[Tag]) -> str:
 
 
 def _excel(path: Path) -> Iterator[list[str]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
     try:
         sheet = CalamineWorkbook.from_path(path).get_sheet_by_index(0)
     except CalamineError as error:
@@ -77,17 +80,16 @@ def _excel(path: Path) -> Iterator[list[str]]:
     return ([str(cell) for cell in row] for row in sheet.iter_rows())
 
 
-def _rows(
-    rows: Iterable[Sequence[str]], name: str, device: str
-) -> tuple[list[Tag], list[ConfigError]]:
+def _rows(rows: Iterable[Sequence[str]], name: str, device: str) -> tuple[Tags, list[ConfigError]]:
     """A row that fails one conversion is left out and named; a name twice keeps the first."""
     lines = iter(rows)
     header = [cell.strip() for cell in next(lines, ())]
     _check_header(header, name)
     plan = [
-        (place, _FIELD.get(c, c), _CONVERT[_FIELD.get(c, c)], c) for place, c in enumerate(header)
+        (place, _FIELD.get(c, c), _once(_CONVERT[_FIELD.get(c, c)]), c)
+        for place, c in enumerate(header)
     ]
-    tags: list[Tag] = []
+    made = _Rows([_FIELD.get(c, c) for c in header], device)
     problems: list[ConfigError] = []
     seen: dict[tuple[str, str], int] = {}
     for line, row in enumerate(lines, 2):
@@ -107,7 +109,7 @@ def _rows(
                 column = "property"
                 raise ValueError(f"{'/'.join(key)} is already in line {seen[key]}")
             seen[key] = line
-            tags.append(Tag(id=-1, device=device, **values))
+            made.add(values)
         except ValueError as error:
             problems.append(
                 ConfigError(
@@ -116,7 +118,35 @@ def _rows(
                     "this row is left out, the rest is loaded",
                 )
             )
-    return tags, problems
+    return made.tags(), problems
+
+
+class _Rows:
+    """Good rows on their way into columns."""
+
+    def __init__(self, fields: Sequence[str], device: str) -> None:
+        self._fields, self._device = fields, device
+        self._waiting: list[Mapping[str, Any]] = []
+        self._built = Builder()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._waiting.append(row)
+        if len(self._waiting) == CHUNK:
+            self._flush()
+
+    def tags(self) -> Tags:
+        self._flush()
+        return self._built.tags()
+
+    def _flush(self) -> None:
+        rows, self._waiting = self._waiting, []
+        columns = {f: [row.get(f, DEFAULTS.get(f, "")) for row in rows] for f in self._fields}
+        self._built.extend(len(rows), columns | {"device": [self._device] * len(rows)})
+
+
+def _once(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The same, worked out once for each text of a column; what is refused is refused again."""
+    return lru_cache(maxsize=CHUNK)(convert)
 
 
 def _check_header(header: Sequence[str], name: str) -> None:

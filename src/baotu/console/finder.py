@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import orjson
 
 from baotu.sdk import Tag
 from baotu.sdk.ports import Plant
+from baotu.sdk.tags import ById, Tags
 
 KEPT = 8
 MANY = 1000
@@ -25,19 +26,19 @@ class Finder:
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
         self._lock = threading.Lock()
-        self._found: OrderedDict[tuple[int, str, str], tuple[Tag, ...]] = OrderedDict()
+        self._found: OrderedDict[tuple[int, str, str], Tags] = OrderedDict()
         self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
-        self._names: tuple[int, np.ndarray] = (-1, np.empty(0, object))
+        self._named: tuple[int, ById] = (-1, ById(Tags.of(())))
         self._written: deque[tuple[int, np.ndarray, bytes]] = deque(maxlen=KEPT)
 
-    def found(self, search: str = "", under: str = "") -> tuple[Tag, ...]:
+    def found(self, search: str = "", under: str = "") -> Tags:
         """Every tag found, in order of name."""
         key = (self._plant.version(), search, under)
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
-        tags = tuple(self._all_pages(search, under))
+        tags = Tags.concat(list(self._all_pages(search, under)))
         with self._lock:
             self._found[key] = tags
             while len(self._found) > KEPT:
@@ -49,7 +50,7 @@ class Finder:
         key = (self._plant.version(), search, under)
         known = self._ids.get(key)
         if known is None:
-            known = np.sort(ids_of(self.found(search, under)))
+            known = np.sort(self.found(search, under).id)
             with self._lock:
                 self._ids[key] = known
                 while len(self._ids) > KEPT:
@@ -72,23 +73,21 @@ class Finder:
     def names(self, ids: np.ndarray) -> np.ndarray:
         """Object array of names; a number that nobody has is "?"."""
         version = self._plant.version()
-        if self._names[0] != version:
-            tags = self._plant.all_tags()
-            names = np.full(max((t.id for t in tags), default=-1) + 2, "?", object)
-            for tag in tags:
-                names[tag.id] = tag.name
-            self._names = (version, names)
-        names = self._names[1]
-        return names[np.minimum(ids, len(names) - 1)]
+        if self._named[0] != version:
+            self._named = (version, ById(Tags.of(self._plant.all_tags())))
+        known = self._named[1]
+        places = known.places(np.asarray(ids))
+        names = np.full(len(places), "?", object)
+        names[places >= 0] = list(known.tags.pick(places[places >= 0]).names())
+        return names
 
-    def _all_pages(self, search: str, under: str) -> Sequence[Tag]:
-        found: list[Tag] = []
+    def _all_pages(self, search: str, under: str) -> Iterator[Tags]:
         cursor = ""
         while True:
             page = self._plant.tags(search, PAGE, cursor, under)
-            found += page.tags
+            yield Tags.of(page.tags)
             if not page.cursor:
-                return found
+                return
             cursor = page.cursor
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from baotu.sdk import Asset, Caller, Invalid, Quality, Tag
 from baotu.sdk.ports import Plant
+from baotu.sdk.tags import Tags
 
 from . import alarms as told
 from .api.rows import health_row, tag_row
-from .finder import Finder, ids_of
+from .finder import Finder
 from .rooms import Rooms
 from .times import iso
 
@@ -71,10 +72,11 @@ class Overview:
         inside = {place.path: n for n, place in enumerate(places)}
         owners = (above(a.path, inside) for a in plant.assets() if a.type)
         assets = np.bincount([n for n in owners if n >= 0], minlength=len(places))
-        area = np.fromiter((above(t.asset, inside) for t in tags), "i4", len(tags))
+        kinds, at = tags.distinct("asset")
+        area = np.array([above(path, inside) for (path,) in kinds], "i4")[at]
         chosen = self._named() or spread(tags, area)
         return Shape(
-            version=version, places=places, inside=inside, ids=ids_of(tags), area=area,
+            version=version, places=places, inside=inside, ids=tags.id, area=area,
             assets=assets, keys=tuple(key_row(plant, t) for t in chosen),
         )  # fmt: skip
 
@@ -135,16 +137,21 @@ def above(path: str, inside: Mapping[str, int]) -> int:
     return -1
 
 
-def spread(tags: Sequence[Tag], area: np.ndarray) -> list[Tag]:
+def spread(tags: Tags, area: np.ndarray) -> list[Tag]:
     """One value with limits for each (area, type, property) in turn, always the same ones, so that
     the eye finds them where they were."""
     by_area: dict[int, dict[tuple[str, str], Tag]] = {}
-    for tag, place in zip(tags, area.tolist(), strict=True):
-        if tag.kind == "number" and tag.low is not None and tag.high is not None:
-            by_area.setdefault(place, {}).setdefault((tag.asset_type, tag.property), tag)
+    limited = tags.mask("low", _given) & tags.mask("high", _given)
+    chosen = np.flatnonzero(limited & tags.mask("kind", "number".__eq__))
+    for tag, place in zip(tags.pick(chosen), area[chosen].tolist(), strict=True):
+        by_area.setdefault(place, {}).setdefault((tag.asset_type, tag.property), tag)
     rounds = [_mixed(list(found.values())) for found in by_area.values()]
     turns = [tag for n in range(KEYS) for found in rounds for tag in found[n : n + 1]]
     return turns[:KEYS]
+
+
+def _given(limit: float | None) -> bool:
+    return limit is not None
 
 
 def _mixed(tags: list[Tag]) -> list[Tag]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -12,6 +11,7 @@ import numpy as np
 
 from baotu.sdk import ConfigError, Quality, Samples, Tag
 from baotu.sdk.samples import SECOND
+from baotu.sdk.tags import Tags
 from baotu.sdk.units import linear
 
 NONE, NUMBER, BOOLEAN, TEXT = 0, 1, 2, 3  # kinds in the column; NONE: no such tag here
@@ -58,7 +58,6 @@ class Columns:
     """Grows with the table. Whoever asks for a number ≥ `size` gets an IndexError from numpy."""
 
     def __init__(self) -> None:
-        self.tags: dict[int, Tag] = {}
         self.size = 0
         self.kind = np.zeros(0, "u1")
         self.numerator = np.zeros(0)
@@ -74,18 +73,16 @@ class Columns:
         self.text: dict[int, str] = {}
         self.any_scaled = self.any_clamped = self.any_boolean = False
 
-    def put(self, tags: Iterable[Tag]) -> None:
+    def put(self, tags: Tags) -> None:
         """Add or change. Raises ConfigError before anything is changed."""
-        rows = [(tag, Scaling.of(tag)) for tag in tags]
-        if rows:
-            self._grow(max(tag.id for tag, _ in rows) + 1)
-            self._set([tag for tag, _ in rows], [scaling for _, scaling in rows])
+        if len(tags):
+            scaling = _scalings(tags)
+            self._grow(int(tags.id.max()) + 1)
+            self._set(tags, scaling)
 
-    def drop(self, ids: Iterable[int]) -> None:
+    def drop(self, ids: np.ndarray) -> None:
         """Samples of these are not taken any more; what was seen last stays readable."""
-        for id in ids:
-            if self.tags.pop(id, None) is not None:
-                self.kind[id] = NONE
+        self.kind[ids] = NONE
 
     def latest(self, ids: np.ndarray) -> list[Samples]:
         """The newest sample of each that has one: numbers, then texts."""
@@ -113,21 +110,19 @@ class Columns:
         else:
             self.value[tag] = fresh.value
 
-    def _set(self, tags: list[Tag], scalings: list[Scaling]) -> None:
-        ids = np.array([tag.id for tag in tags])
-        kind = np.array([KINDS[tag.kind] for tag in tags], "u1")
+    def _set(self, tags: Tags, scaling: np.ndarray) -> None:
+        ids = tags.id.astype(np.intp)
+        kind = np.fromiter(map(KINDS.__getitem__, tags.values("kind")), "u1", len(tags))
         other = ids[(self.kind[ids] != kind) & (self.kind[ids] != NONE)]
         self.quality[other] = NEVER  # of another kind now: what was seen means nothing
         self.kind[ids] = kind
-        self.numerator[ids] = [scaling.numerator for scaling in scalings]
-        self.addend[ids] = [scaling.addend for scaling in scalings]
-        self.denominator[ids] = [scaling.denominator for scaling in scalings]
-        self.low[ids] = [-np.inf if tag.clamp_low is None else tag.clamp_low for tag in tags]
-        self.high[ids] = [np.inf if tag.clamp_high is None else tag.clamp_high for tag in tags]
+        self.numerator[ids], self.addend[ids], self.denominator[ids] = scaling.T
+        self.low[ids] = tags.numbers("clamp_low", -np.inf)
+        self.high[ids] = tags.numbers("clamp_high", np.inf)
         # a change of exactly one deadband is worth reporting, whatever the last bit says
-        self.band[ids] = [tag.deadband * (1 - 1e-9) for tag in tags]
-        self.silence[ids] = [round(tag.max_silence_s * SECOND) or FOREVER for tag in tags]
-        self.tags.update(zip(ids.tolist(), tags, strict=True))
+        self.band[ids] = tags.numbers("deadband") * (1 - 1e-9)
+        silence = np.round(tags.numbers("max_silence_s") * SECOND).astype("i8")
+        self.silence[ids] = np.where(silence == 0, FOREVER, silence)
         self.any_boolean |= bool((kind == BOOLEAN).any())
         self.any_clamped |= bool((np.isfinite(self.low[ids]) | np.isfinite(self.high[ids])).any())
         self.any_scaled |= not all(
@@ -155,6 +150,20 @@ def void(samples: Samples) -> np.ndarray:
     if samples.is_text:
         return bad & (samples.value == "")
     return bad & np.isnan(samples.value)
+
+
+def _scalings(tags: Tags) -> np.ndarray:
+    """float64 (n, 3): numerator, addend, denominator. Raises ConfigError, naming the tag."""
+    kinds, at = tags.distinct("scale", "offset", "raw_unit", "unit")
+    found = []
+    for place, kind in enumerate(kinds):
+        try:
+            made = _scaling(*kind)
+        except ConfigError as error:
+            name = tags.name(int(np.argmax(at == place)))
+            raise ConfigError(error.why, error.where or name, error.hint) from None
+        found.append((made.numerator, made.addend, made.denominator))
+    return np.array(found)[at]
 
 
 @lru_cache(maxsize=4096)  # tens of thousands of tags share a handful of scalings

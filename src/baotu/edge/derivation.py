@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
 from baotu.sdk import ConfigError, Samples, Tag
+from baotu.sdk.tags import Tags
 
 from .expression import Expression, Source, parse
 from .formula import Formula
@@ -26,7 +27,7 @@ class Derivation:
 
         Raises ConfigError for a wrong expression, an unknown or unfit tag, a circle.
         """
-        self._find, self._names = find, list(names)
+        self._find, self._names = find, names
         self._windows: dict[tuple[int, str, int], Aggregate] = {}
         self.nodes: list[Node] = self._ordered(list(derived))
         sources = {id for node in self.nodes for id in node.inputs if id >= 0}
@@ -115,7 +116,7 @@ class Derivation:
     def _source(self, source: Source, asking: Tag) -> Tag:
         found = self._find(source.name)
         if found is None:
-            near = get_close_matches(source.name, self._names, 1)
+            near = get_close_matches(source.name, list(self._names), 1)
             hint = f"did you mean {near[0]}?" if near else 'write tag("asset/property")'
             raise ConfigError(f"no tag {source.name!r}", asking.name, hint)
         if found.kind == "text":
@@ -133,5 +134,5 @@ def _samples(results: list[tuple[int, Events]]) -> Samples:
     return Samples(tag[order], events.time[order], events.value[order], events.quality[order])
 
 
-def derived_of(tags: Mapping[int, Tag]) -> list[Tag]:
-    return [tag for tag in tags.values() if tag.expression]
+def derived_of(tags: Tags) -> list[Tag]:
+    return list(tags.pick(tags.mask("expression", bool)))

@@ -13,6 +13,7 @@ from baotu.sdk import Found, Malformed, Quality, Samples, Tag
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health, State
 from baotu.sdk.ports import Board
+from baotu.sdk.tags import ById, Tags
 
 from .intake import Intake
 from .recordings import Recordings
@@ -45,7 +46,7 @@ class Device(ABC):
 
     def __init__(self, spec: DeviceSpec, tags: Sequence[Tag], ground: Ground) -> None:
         self.spec, self.ground = spec, ground
-        self.tags: dict[int, Tag] = {tag.id: tag for tag in tags}
+        self.tags = ById(Tags.of(tags))
         self.tally = Tally()
         self.intake = Intake(ground.settings.queue_samples, ground.arrived)
         self.state: State = "starting"

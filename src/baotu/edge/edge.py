@@ -26,6 +26,7 @@ from baotu.sdk import (
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health, State
 from baotu.sdk.ports import Board, Reply
+from baotu.sdk.tags import ById, Tags
 
 from .crew import Crew, supervise
 from .device import Device, Ground
@@ -77,7 +78,6 @@ class Edge:
         self.flow.devices = self.devices
         listen = self.settings.status
         self.status = StatusPage(self, listen, clock) if listen else None
-        self._tags: tuple[Tag, ...] = ()
         self._specs: dict[str, DeviceSpec] = {}
         self._state: State = "off"
         self._since, self._lag_s = clock.now(), 0.0
@@ -143,9 +143,9 @@ class Edge:
             self._start_server(ways[name])
         return told.lines("device") + out.lines("server")
 
-    def tags(self) -> Sequence[Tag]:
-        """The whole table: configured, derived, discovered. The same tuple until it changes."""
-        return self._tags
+    def tags(self) -> Tags:
+        """The whole table: configured, derived, discovered. The same one until it changes."""
+        return self.table.by_id.tags
 
     def now(self) -> int:
         return self.clock.now()
@@ -161,7 +161,7 @@ class Edge:
     def latest(self, ids: np.ndarray | None = None) -> list[Samples]:
         """The newest sample of each tag that has one, in engineering units: numbers, texts."""
         if ids is None:
-            ids = np.array([tag.id for tag in self._tags], "i8")
+            ids = self.tags().id.astype("i8")
         return self.flow.pipeline.columns.latest(ids)
 
     def feed(self, under: Sequence[str] = ()) -> EdgeFeed:
@@ -207,33 +207,29 @@ class Edge:
         self, wanted: dict[str, DeviceSpec], derived: Sequence[Tag]
     ) -> dict[str, DeviceSpec]:
         """Number all tags, check that they hold together, and only then make them the table."""
-        given = [
-            replace(t, device=n) if t.device != n else t for n, s in wanted.items() for t in s.tags
-        ]
-        rest = iter(numbered := self.table.numbered([*given, *derived]))
-        specs = {
-            name: replace(spec, tags=tuple(next(rest) for _ in spec.tags))
-            for name, spec in wanted.items()
-        }
-        after = {tag.id: tag for tag in numbered}
-        for name in wanted:
-            for tag in self.table.discovered(name):
-                after.setdefault(tag.id, tag)
+        given = [Tags.of(s.tags).all_with("device", n) for n, s in wanted.items()]
+        numbered = self.table.numbered(Tags.concat([*given, Tags.of(derived)]))
+        specs, at = {}, 0
+        for name, spec in wanted.items():
+            specs[name] = replace(spec, tags=numbered[at : at + len(spec.tags)])
+            at += len(spec.tags)
+        taken = ById(numbered)
+        met = [t for n in wanted for t in self.table.discovered(n) if t.id not in taken]
+        after = ById(Tags.concat([numbered, Tags.of(met)]))
         pipeline = self.flow.pipeline
         put, gone = moved(self.table.by_id, after)
-        last = pipeline.voids(np.array(gone, "i8"), self.clock.now(), Quality.BAD_OUT_OF_SERVICE)
+        last = pipeline.voids(gone, self.clock.now(), Quality.BAD_OUT_OF_SERVICE)
         pipeline.change(put, gone)
         self.flow.hand_on(last)
         self._specs = specs
-        if put or gone:
+        if len(put) or len(gone):
             self._publish(after)
         return specs
 
-    def _publish(self, table: dict[int, Tag]) -> None:
+    def _publish(self, table: ById) -> None:
         self.table.by_id = table
-        self._tags = tuple(table.values())
         if self._on_tags is not None:
-            self._on_tags(self._tags)
+            self._on_tags(table.tags)
 
     def _discover(self, spec: DeviceSpec, found: Sequence[Found]) -> list[Tag]:
         if self._specs.get(spec.name) != spec:  # on its way out
@@ -242,15 +238,20 @@ class Edge:
         tags, new = self.table.wanted(spec, found, pipeline.names)
         if new:
             pipeline.change(new)
-            self._publish({**self.table.by_id, **{tag.id: tag for tag in new}})
+            known = self.tags()
+            fresh = ById(Tags.of(new))
+            known = known.pick(fresh.places(known.id) < 0)
+            self._publish(ById(Tags.concat([known, fresh.tags])))
         return tags
 
     def _last_time(self, tag: int) -> int | None:
         known = self.latest(np.array([tag], "i8")) if tag in self.table.by_id else []
         return next((int(part.time[0]) for part in known if len(part)), None)
 
-    def _tags_of(self, spec: DeviceSpec) -> list[Tag]:
-        return [*(t for t in spec.tags if not t.expression), *self.table.discovered(spec.name)]
+    def _tags_of(self, spec: DeviceSpec) -> Tags:
+        own = Tags.of(spec.tags)
+        read = own.pick(~own.mask("expression", bool))
+        return Tags.concat([read, Tags.of(self.table.discovered(spec.name))])
 
     def _start_device(self, spec: DeviceSpec) -> None:
         kind = spec.entry.client
@@ -309,7 +310,7 @@ class Edge:
             self._state, self._since = state, self.clock.now()
         flow = self.flow
         figures: dict[str, float | str] = {
-            "tags": len(self._tags), "devices": len(self.devices), "samples_in": flow.taken,
+            "tags": len(self.tags()), "devices": len(self.devices), "samples_in": flow.taken,
             "samples_out": flow.told, "samples_lost": flow.refused,
             "strangers": flow.pipeline.stranger, "clock_jumps": self._wall.jumps,
             "lag_ms": round(self._lag_s * 1000, 1),

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from baotu.sdk import Denied, Samples, Tag
+from baotu.sdk import Denied, Samples
+from baotu.sdk.tags import Tags
 
 from .intake import Intake
 
@@ -19,7 +20,7 @@ CHUNK = 8_192  # samples handed over at once
 class Source(Protocol):
     """What a feed needs of the edge."""
 
-    def tags(self) -> Sequence[Tag]: ...
+    def tags(self) -> Tags: ...
     def latest(self, ids: np.ndarray | None = None) -> list[Samples]: ...
 
 
@@ -29,8 +30,7 @@ class EdgeFeed:
     def __init__(self, source: Source, under: Sequence[str], most: int, ask: Ask | None) -> None:
         self._source, self._under, self._most, self._ask = source, tuple(under), most, ask
         self._streams: list[Stream] = []
-        self._seen: Sequence[Tag] = ()
-        self._mine: Sequence[Tag] = ()
+        self._seen = self._mine = Tags.of(())
         self._chosen = np.zeros(0, bool)  # by tag number
 
     @property
@@ -38,13 +38,13 @@ class EdgeFeed:
         """Samples that slow readers have lost."""
         return sum(stream.intake.dropped for stream in self._streams)
 
-    def tags(self) -> Sequence[Tag]:
+    def tags(self) -> Tags:
         tags = self._source.tags()
         if tags is not self._seen:
             self._seen = tags
-            self._mine = [tag for tag in tags if self._below(tag)] if self._under else tags
-            self._chosen = np.zeros(max((tag.id for tag in tags), default=-1) + 1, bool)
-            self._chosen[[tag.id for tag in self._mine]] = True
+            self._mine = tags.pick(tags.mask("asset", self._below)) if self._under else tags
+            self._chosen = np.zeros(int(tags.id.max(initial=-1)) + 1, bool)
+            self._chosen[self._mine.id] = True
         return self._mine
 
     def latest(self) -> list[Samples]:
@@ -59,7 +59,7 @@ class EdgeFeed:
     async def write(self, tag: int, value: float | str, who: str) -> None:
         if self._ask is None:
             raise Denied("writing from outside is switched off on this node")
-        if tag not in {mine.id for mine in self.tags()}:
+        if tag not in self.tags().id:
             raise Denied(f"tag {tag} is not offered here")
         await self._ask(tag, value, who)
 
@@ -76,8 +76,8 @@ class EdgeFeed:
     def close(self) -> None:
         self._streams.clear()
 
-    def _below(self, tag: Tag) -> bool:
-        return any(tag.asset == path or tag.asset.startswith(f"{path}/") for path in self._under)
+    def _below(self, asset: str) -> bool:
+        return any(asset == path or asset.startswith(f"{path}/") for path in self._under)
 
 
 class Stream:

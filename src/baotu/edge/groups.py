@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import structlog
 
 from baotu.sdk import (
@@ -17,6 +18,7 @@ from baotu.sdk import (
     Unreachable,
 )
 from baotu.sdk.samples import SECOND
+from baotu.sdk.tags import ById, Tags
 
 from .device import Device
 from .exchange import Exchange
@@ -33,11 +35,11 @@ log = structlog.get_logger("baotu.edge")
 class Group:
     """The unit of a schedule. Never waits."""
 
-    def __init__(self, device: Device, driver: PolledDriver, period_s: float, tags: list[Tag]):
+    def __init__(self, device: Device, driver: PolledDriver, period_s: float, tags: Tags):
         self.device, self.driver = device, driver
         self.period_s = period_s
         self.ticks = Ticks(max(1_000_000, round(period_s * SECOND)))
-        self.tags = {tag.id: tag for tag in tags}
+        self.tags = ById(tags)
         self.parked: dict[int, tuple[Quality, str]] = {}  # refused or silent ones, and why
         self.strikes: dict[Request, int] = {}  # the plan: how often each was not answered
         self._round: Round | None = None
@@ -191,7 +193,7 @@ class Round:
 
 
 def plan(
-    driver: PolledDriver, tags: list[Tag], misplaced: Callable[[Tag, ConfigError], None]
+    driver: PolledDriver, tags: Sequence[Tag], misplaced: Callable[[Tag, ConfigError], None]
 ) -> list[Request]:
     """The driver's questions; a tag with a wrong address does not spoil those of the others."""
     if not tags:
@@ -212,9 +214,10 @@ def plan(
     return list(driver.plan(fit)) if fit else []
 
 
-def grouped(device: Device, driver: PolledDriver, tags: Iterable[Tag]) -> list[Group]:
+def grouped(device: Device, driver: PolledDriver, tags: Tags) -> list[Group]:
     """One group for each period, the fastest first."""
-    by_period: dict[float, list[Tag]] = {}
-    for tag in tags:
-        by_period.setdefault(tag.period_s, []).append(tag)
-    return [Group(device, driver, period, by_period[period]) for period in sorted(by_period)]
+    period_s = tags.numbers("period_s")
+    return [
+        Group(device, driver, period, tags.pick(period_s == period))
+        for period in np.unique(period_s).tolist()
+    ]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from baotu.sdk import Quality, Samples, Tag
+from baotu.sdk.tags import ById, ByName, Tags
 
 from .columns import BOOLEAN, NONE, TEXT, Columns
 from .derivation import Derivation, derived_of
@@ -23,33 +24,29 @@ class Pipeline:
         self.columns = Columns()
         self.stranger = 0  # samples of numbers that are nobody's
         self._reporter = Reporter(self.columns)
-        self._by_name: dict[str, Tag] = {}
-        self._derivation = Derivation((), self._by_name.get)
+        self._tags = Tags.of(())
+        self._derivation = Derivation((), ByName(self._tags).get)
 
     def change(self, put: Iterable[Tag], drop: Iterable[int] = ()) -> None:
         """Add, replace and remove tags; derived ones start anew if any tag of theirs changed.
 
         Raises ConfigError and changes nothing when a scale, unit or expression is wrong.
         """
-        put, drop = list(put), list(drop)
-        after = {**self.columns.tags, **{tag.id: tag for tag in put}}
-        for id in drop:
-            after.pop(id, None)
-        by_name = {tag.name: tag for tag in after.values()}
+        put, gone = Tags.of(put), np.fromiter(drop, "i8")
+        kept = (ById(put).places(self._tags.id) < 0) & ~np.isin(self._tags.id, gone)
+        after = Tags.concat([self._tags.pick(kept), put.pick(~np.isin(put.id, gone))])
         derivation = self._derivation
-        if self._matters(put, drop):
+        if self._matters(put, gone):
+            by_name = ByName(after)
             derivation = Derivation(derived_of(after), by_name.get, by_name)
         self.columns.put(put)
-        self.columns.drop(drop)
-        self._reporter.forget(np.array([tag.id for tag in put], "i8"))
-        self._by_name, self._derivation = by_name, derivation
-
-    def named(self, name: str) -> Tag | None:
-        return self._by_name.get(name)
+        self.columns.drop(gone)
+        self._reporter.forget(put.id.astype(np.intp))
+        self._tags, self._derivation = after, derivation
 
     @property
     def names(self) -> Mapping[str, Tag]:
-        return self._by_name
+        return ByName(self._tags)
 
     def process(self, parts: Sequence[Samples], now: float) -> list[Samples]:
         """Raw samples in order of arrival → at most one `Samples` of numbers, one of texts.
@@ -157,12 +154,11 @@ class Pipeline:
         quality = np.where(told, np.uint8(Quality.GOOD_CLAMPED), samples.quality)
         return Samples(tag, samples.time, value, quality)
 
-    def _matters(self, put: list[Tag], drop: list[int]) -> bool:
+    def _matters(self, put: Tags, drop: np.ndarray) -> bool:
         """Whether the derivation must be made anew."""
         touched = {id for node in self._derivation.nodes for id in (*node.inputs, node.out)}
-        return any(tag.expression or tag.id in touched for tag in put) or bool(
-            touched.intersection(drop)
-        )
+        moved = np.concatenate((put.id, drop))
+        return bool(put.mask("expression", bool).any() or np.isin(moved, list(touched)).any())
 
 
 def _wide(samples: Samples) -> Samples:

@@ -18,6 +18,7 @@ from baotu.sdk import (
     Tag,
     Unreachable,
 )
+from baotu.sdk.tags import ById, Tags
 
 from .device import Device, Ground
 from .exchange import Exchange
@@ -82,7 +83,7 @@ class PolledDevice(Device):
 
     def change(self, spec: DeviceSpec, tags: Sequence[Tag]) -> None:
         self.spec = spec
-        self.tags = {tag.id: tag for tag in tags}
+        self.tags = ById(Tags.of(tags))
         self._changed = True  # the device's own task asks its driver for a new plan
 
     def back(self) -> None:
@@ -140,7 +141,7 @@ class PolledDevice(Device):
 
     def _regroup(self, driver: PolledDriver) -> None:
         self._changed = False
-        self._groups = grouped(self, driver, list(self.tags.values()))
+        self._groups = grouped(self, driver, self.tags.tags)
         self._anchor()
 
     def _anchor(self) -> None:

@@ -17,6 +17,7 @@ from baotu.sdk import (
     Tag,
     Unreachable,
 )
+from baotu.sdk.tags import ById, Tags
 
 from .device import Device, Ground
 from .refusals import quality_of
@@ -42,10 +43,11 @@ class SessionDevice(Device):
         driver = self.driver = kind(self.spec.settings)
         while True:
             line = DeviceLine(self)
+            addressed = self.tags.tags.mask("address", bool)
             self._least_s = 0.0
             self.tally.connects += 1
             try:
-                await driver.run([tag for tag in self.tags.values() if tag.address], line)
+                await driver.run(list(self.tags.tags.pick(addressed)), line)
                 self.lost("the session ended", Quality.BAD_NO_COMMUNICATION)
             except Unreachable as error:
                 self.lost(str(error), self._reason())
@@ -77,7 +79,8 @@ class SessionDevice(Device):
     def adopt(self, found: Sequence[Found]) -> list[Tag]:
         """Tags for what was met at run time, as the settings allow."""
         tags = self.ground.discover(self.spec, found)
-        self.tags.update((tag.id, tag) for tag in tags if tag.id >= 0)
+        if fresh := [tag for tag in tags if tag.id >= 0 and tag.id not in self.tags]:
+            self.tags = ById(Tags.concat([self.tags.tags, Tags.of(fresh)]))
         return tags
 
     def stands(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baotu.sdk import DriverEntry, Tag, setting
@@ -21,7 +22,7 @@ class DeviceSpec:
     driver: str
     entry: DriverEntry
     settings: object
-    tags: tuple[Tag, ...] = ()
+    tags: Sequence[Tag] = ()
     period_s: float = 1.0
     discover: tuple[str, ...] = ()
     discover_under: str = ""

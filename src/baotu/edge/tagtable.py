@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from zlib import crc32
 
+import numpy as np
+
 from baotu.sdk import ConfigError, Found, Tag
+from baotu.sdk.tags import ById, Tags
 
 from .registry import TagRegistry
 from .spec import DeviceSpec
@@ -22,20 +25,17 @@ class TagTable:
 
     def __init__(self, registry: TagRegistry) -> None:
         self._registry = registry
-        self.by_id: dict[int, Tag] = {}
+        self.by_id = ById(Tags.of(()))
         self._discovered: dict[str, dict[str, Tag]] = {}  # device → address → tag
 
-    def numbered(self, tags: Iterable[Tag]) -> list[Tag]:
+    def numbered(self, tags: Iterable[Tag]) -> Tags:
         """The same tags with their numbers. Raises ConfigError when a name comes twice."""
-        tags = list(tags)
-        names = [tag.name for tag in tags]
+        tags = Tags.of(tags)
+        names = list(tags.names())
         if len(set(names)) < len(names):
             twice = Counter(names).most_common(1)[0][0]
             raise ConfigError(f"two tags are called {twice!r}", hint="rename one of them")
-        ids = self._registry.ids(names)
-        return [
-            tag if tag.id == id else _with_id(tag, id) for tag, id in zip(tags, ids, strict=True)
-        ]
+        return tags.numbered(self._registry.ids(names))
 
     def close(self) -> None:
         self._registry.close()
@@ -63,18 +63,9 @@ class TagTable:
             if any(fnmatchcase(address, pattern) for pattern in spec.discover):
                 fresh[address] = _tag_of(thing, spec, taken, names)
                 names.add(fresh[address].name)
-        new = self.numbered(fresh.values())
+        new = list(self.numbered(fresh.values()))
         mine.update((tag.address, tag) for tag in new)
         return [known.get(t.address) or mine.get(t.address) or _unwanted(t) for t in found], new
-
-
-def _with_id(tag: Tag, id: int) -> Tag:
-    """`dataclasses.replace(tag, id=id)`, several times as fast: there may be 100,000 of them."""
-    copy = object.__new__(Tag)
-    for name in Tag.__slots__:
-        object.__setattr__(copy, name, getattr(tag, name))
-    object.__setattr__(copy, "id", id)
-    return copy
 
 
 def _tag_of(thing: Found, spec: DeviceSpec, taken: Container[str], also: Container[str]) -> Tag:
@@ -99,7 +90,10 @@ def _short(name: str) -> str:
     return re.sub(r"[/\s\x00-\x1f]+", "_", name.strip()) or "_"
 
 
-def moved(before: Mapping[int, Tag], after: Mapping[int, Tag]) -> tuple[list[Tag], list[int]]:
+def moved(before: ById, after: ById) -> tuple[Tags, np.ndarray]:
     """(added or changed tags, numbers of removed ones)."""
-    put = [tag for id, tag in after.items() if before.get(id) != tag]
-    return put, [id for id in before if id not in after]
+    places = before.places(after.tags.id)
+    put = places < 0
+    put[~put] = after.tags.pick(~put).differ(before.tags, places[~put])
+    gone = after.places(before.tags.id) < 0
+    return after.tags.pick(np.flatnonzero(put)), before.tags.id[gone]

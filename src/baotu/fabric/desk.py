@@ -15,12 +15,12 @@ from baotu.sdk.health import Health
 from baotu.sdk.link import Batch
 from baotu.sdk.ports import History
 from baotu.sdk.samples import Samples
-from baotu.sdk.tag import Tag
+from baotu.sdk.tags import Tags
 
 from .message import Answer, HelloHead, Lost, unpack, unpack_healths, unpack_table
 from .wire import Request
 
-Adopt = Callable[[str, Sequence[Tag]], np.ndarray]
+Adopt = Callable[[str, Tags], np.ndarray]
 OnStatus = Callable[[str, Sequence[Health]], None]
 Tell = Callable[[str, Mapping[str, str | int]], None]
 QUEUE = 256
@@ -39,7 +39,7 @@ class Table:
 @dataclass(slots=True)
 class _Coming:
     version: int
-    parts: dict[int, list[Tag]] = field(default_factory=dict)
+    parts: dict[int, Tags] = field(default_factory=dict)
 
 
 class Desk:
@@ -99,14 +99,13 @@ class Desk:
         answer = Answer.TAKEN
         if len(coming.parts) == head.parts:
             del self._coming[head.edge]
-            answer = self._store(
-                head, [tag for _, part in sorted(coming.parts.items()) for tag in part]
-            )
+            parts = [part for _, part in sorted(coming.parts.items())]
+            answer = self._store(head, Tags.concat(parts))
         elif head.part == head.parts - 1:
             answer = Answer.LATER  # an earlier part never came (we were restarted): all again
         request.reply(bytes(answer))
 
-    def _store(self, head: HelloHead, tags: Sequence[Tag]) -> Answer:
+    def _store(self, head: HelloHead, tags: Tags) -> Answer:
         known = self.tables.get(head.edge)
         if known and known.version == head.version:
             return Answer.TAKEN

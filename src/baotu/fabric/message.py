@@ -19,6 +19,7 @@ from baotu.sdk.errors import ConfigError, Malformed
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Reply
 from baotu.sdk.tag import Tag
+from baotu.sdk.tags import Tags
 
 NONE = 2**64 - 1
 TAGS = 5_000  # of one part of a tag table
@@ -132,16 +133,16 @@ class WriteAsked:
 
 def pack_table(tags: Sequence[Tag]) -> tuple[int, list[bytes]]:
     """(version, parts): the version is the same for the same rows."""
-    parts = [tags[at : at + TAGS] for at in range(0, len(tags), TAGS)] or [tags]
-    plain = [msgspec.json.encode(list(part)) for part in parts]
-    check = 0
-    for part in plain:
-        check = zlib.crc32(part, check)
-    return check << 24 | len(tags), [zlib.compress(part, 1) for part in plain]
+    check, parts = 0, []
+    for at in range(0, len(tags) or 1, TAGS):
+        plain = msgspec.json.encode(list(tags[at : at + TAGS]))
+        check = zlib.crc32(plain, check)
+        parts.append(zlib.compress(plain, 1))
+    return check << 24 | len(tags), parts
 
 
-def unpack_table(raw: bytes) -> list[Tag]:
-    return _decoded(raw, list[Tag])
+def unpack_table(raw: bytes) -> Tags:
+    return Tags.of(_decoded(raw, list[Tag]))
 
 
 def pack_healths(healths: Sequence[Health]) -> bytes:

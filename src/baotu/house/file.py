@@ -14,6 +14,7 @@ from baotu.kernel.registry import Registry
 from baotu.kernel.toml import Document
 from baotu.sdk import App, Asset, AssetType, ConfigError, DriverEntry, Property, Tag
 from baotu.sdk.settings import described
+from baotu.sdk.tags import Tags
 
 from .settings import SECTIONS, Basics, DeviceSettings, ServerSettings
 
@@ -32,7 +33,7 @@ class DeviceLine:
     common: DeviceSettings
     entry: DriverEntry
     settings: Any
-    tags: tuple[Tag, ...]
+    tags: Tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,17 +209,18 @@ class _House:
         if made is None:
             return None
         common, entry, own = made
-        tags = [*self.filed(common, key), *self.inline(common, table.get("tag", []), key)]
-        return DeviceLine(common=common, entry=entry, settings=own, tags=tuple(tags))
+        inline = self.inline(common, table.get("tag", []), key)
+        tags = Tags.concat([self.filed(common, key), Tags.of(inline)])
+        return DeviceLine(common=common, entry=entry, settings=own, tags=tags)
 
-    def filed(self, common: DeviceSettings, key: tuple[str | int, ...]) -> list[Tag]:
+    def filed(self, common: DeviceSettings, key: tuple[str | int, ...]) -> Tags:
         if not common.tags:
-            return []
+            return Tags.of(())
         try:
             tags, problems = tagfile.read(self.path.parent / common.tags, common.name)
         except ConfigError as error:
             self.reader.wrong((*key, "tags"), f"{error.where}: {error.why}", error.hint)
-            return []
+            return Tags.of(())
         self.warnings += problems
         return tags
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from baotu.sdk import App, Asset, Call, Caller, Fact, Records, Samples, Window, derived
 from baotu.sdk.ports import History, Plant
+from baotu.sdk.tags import Tags
 
 from .effects import Chain, Deed
 from .handlers import Handler
@@ -213,7 +214,7 @@ class Schedule:
         """Rebuilt when the tag table has changed."""
         version = self.plant.version()
         if self.handlers and version != self._version:
-            tags = {(tag.asset, tag.property): tag.id for tag in self.plant.all_tags()}
+            tags = Tags.of(self.plant.all_tags())
             assets = self.plant.assets()
             self._duties = [
                 duty
@@ -238,10 +239,10 @@ class Schedule:
             with self.chain.store.writing() as writer:
                 rows.write(writer)
 
-    def _duty(
-        self, handler: Handler, asset: Asset, tags: dict[tuple[str, str], int]
-    ) -> Iterator[Duty]:
-        inputs = {name: tags.get((asset.path, name), -1) for name in handler.mark.inputs}
+    def _duty(self, handler: Handler, asset: Asset, tags: Tags) -> Iterator[Duty]:
+        places = tags.places(f"{asset.path}/{name}" for name in handler.mark.inputs)
+        ids = np.where(places < 0, -1, tags.id[places]) if len(tags) else places
+        inputs = dict(zip(handler.mark.inputs, ids.tolist(), strict=True))
         if all(tag < 0 for tag in inputs.values()):
             return  # this asset has none of what the app looks at
         app = handler.verb.app

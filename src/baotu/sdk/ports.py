@@ -80,7 +80,7 @@ class History(Protocol):
 class TagPage:
     """Tags found, in order of name; `cursor` asks for the next ones, empty at the end."""
 
-    tags: tuple[Tag, ...]
+    tags: Sequence[Tag]
     total: int
     cursor: str = ""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from baotu.sdk import Quality, Samples
 
-from .address import Address, Form, Table, positions
+from .address import Address, Form, Places, Table, positions
 from .codec import Framing
 from .learn import Part
 
@@ -73,7 +73,7 @@ class Block:
     function: int
     start: int
     count: int
-    places: tuple[Address, ...]
+    places: Places
     head: bytes
     head_at: int
     length: int
@@ -146,7 +146,7 @@ def make_block(
         function=function or table.read,
         start=start,
         count=count,
-        places=tuple(places),
+        places=Places(places),
         head=head,
         head_at=data - len(head),
         length=data + size + framing.tail,

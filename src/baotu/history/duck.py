@@ -158,9 +158,9 @@ class DuckHistory:
             for tables in groups:
                 seal(self._store, self._hot, tables, self.now())
             for table in self._hot.unsorted():
-                if self._hot.full(everything=False):
-                    break  # appends are faster than this: what leaves memory comes first
-                tidy(self._store, self._hot, table)
+                # appends that are faster than this fill a segment first; and no memory is no memory
+                if self._hot.full(everything=False) or not tidy(self._store, self._hot, table):
+                    break
             return len(groups)
 
     def merge(self, everything: bool = False, pause: Callable[[], bool] = lambda: False) -> int:

@@ -22,9 +22,9 @@ def tidy(store: Store, hot: Hot, table: Table) -> bool:
             db.execute(
                 f"create table hot_{number} as select * from hot_{table.number} order by tag, time"
             )
+            store.seam("sorted")
         except duckdb.OutOfMemoryException:
             return False  # nothing is lost but speed: it is tried again, or sealed as it is
-        store.seam("sorted")
         hot.sort(db, table, number)
     store.seam("sort committed")
     return True

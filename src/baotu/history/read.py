@@ -7,7 +7,7 @@ highest and last sample with their stamps, so what is returned are always real s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -157,9 +157,9 @@ class Reader:
         if plan.paths:
             where = f"where tag = {tag} and start >= {start} and start < {end}"
             parts.append(f"select {names} from ({unpack_rollup(files(plan.paths))}) {where}")
-        for number in plan.tables:
-            where = f"where tag = {tag} and time >= {start} and time < {end}"
-            rows = roll(f"(select * from hot_{number} {where})", width)
+        if plan.tables:  # grouped all at once: each grouping of so many columns costs milliseconds
+            hot = replace(plan, paths=[])
+            rows = roll(_union(self._sources(hot, "number", tag, start, end)), width)
             parts.append(f"select {names} from ({rows})")
         return " union all ".join(parts)
 
@@ -169,10 +169,10 @@ class Reader:
         if start >= end:
             return ""
         names, plan = ", ".join(ROLLED), self._plan(db, "number", tag, start, end)
-        return " union all ".join(
-            f"select {names} from ({roll(source, width, origin=origin)})"
-            for source in self._sources(plan, "number", tag, start, end)
-        )
+        sources = self._sources(plan, "number", tag, start, end)
+        if not sources:
+            return ""
+        return f"select {names} from ({roll(_union(sources), width, origin=origin)})"
 
     def _outline(
         self, db: Connection, tag: int, start: int, end: int, width: int, points: int
@@ -198,6 +198,10 @@ class Reader:
         if start < self.horizon("number"):
             return False
         return len(plan.paths) <= most_files and plan.samples <= SAMPLES
+
+
+def _union(sources: list[str]) -> str:
+    return f"({' union all '.join(f'select * from {source}' for source in sources)})"
 
 
 def _remarkable(tag: int, rows: dict[str, np.ndarray]) -> list[Samples]:

@@ -51,7 +51,8 @@ for number in range(1, 100):
 SEAMS = [
     ("committed", 25), ("number written", 0), ("number written", 2), ("minute written", 0),
     ("hour written", 1), ("sealed", 1), ("seal committed", 1), ("merged", 0),
-    ("merge committed", 0), ("merge committed", 2),
+    ("merge committed", 0), ("merge committed", 2), ("sorted", 0), ("sorted", 5),
+    ("sort committed", 3),
 ]  # fmt: skip
 
 

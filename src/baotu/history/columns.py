@@ -42,17 +42,30 @@ def thin(samples: Samples, start: int, end: int, points: int) -> Samples:
         return samples
     good = _good(samples)
     each = 2 if samples.is_text else 4 if good.all() else 5
-    buckets = max(1, points // each)
-    group = ((samples.time - start).astype("f8") * (buckets / max(1, end - start))).astype("i8")
-    group = np.clip(group, 0, buckets - 1)  # rounding may touch the border
-    firsts = np.flatnonzero(np.diff(group, prepend=-1))
+    firsts = np.searchsorted(samples.time, _edges(start, end, max(1, points // each)))
+    firsts = _nonempty(firsts, len(samples))
     keep = [firsts, np.append(firsts[1:], len(samples)) - 1]
     if not samples.is_text:
-        keep += _extremes(samples.value, group, np.flatnonzero(good))
+        keep += _extremes(samples.value, firsts, np.flatnonzero(good))
         bad = np.flatnonzero(~good)
-        keep.append(bad[np.flatnonzero(np.diff(group[bad], prepend=-1))])
+        keep.append(bad[_nonempty(np.searchsorted(bad, firsts), len(bad))])
     kept = np.unique(np.concatenate(keep))
     return samples.where(kept[:points] if points < each else kept)
+
+
+def _edges(start: int, end: int, buckets: int) -> np.ndarray:
+    """The first nanosecond of each bucket but of the first, whose is the least there is."""
+    edges = np.full(buckets, np.iinfo("i8").min)
+    if buckets > 1:
+        whole, rest = divmod(max(1, end - start), buckets)
+        number = np.arange(1, buckets)  # no product is larger than the span: all is exact
+        edges[1:] = start + (number * whole + -(-number * rest // buckets))
+    return edges
+
+
+def _nonempty(starts: np.ndarray, size: int) -> np.ndarray:
+    """Of places where groups begin in a column of `size`, those of groups that have something."""
+    return starts[np.diff(np.append(starts, size)) > 0]
 
 
 def _good(samples: Samples) -> np.ndarray:
@@ -60,15 +73,15 @@ def _good(samples: Samples) -> np.ndarray:
     return fit if samples.is_text else fit & ~np.isnan(samples.value)
 
 
-def _extremes(value: np.ndarray, group: np.ndarray, good: np.ndarray) -> list[np.ndarray]:
+def _extremes(value: np.ndarray, firsts: np.ndarray, good: np.ndarray) -> list[np.ndarray]:
     """Places of the lowest and the highest of each group, among `good` places in ascending order."""
     if not len(good):
         return []
-    groups, values = group[good], value[good]
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    sizes = np.diff(np.append(starts, len(groups)))
+    values = value if len(good) == len(value) else value[good]
+    starts = _nonempty(np.searchsorted(good, firsts), len(good))
+    sizes = np.diff(np.append(starts, len(good)))
     found = []
     for extreme in (np.minimum, np.maximum):
         hits = np.flatnonzero(values == np.repeat(extreme.reduceat(values, starts), sizes))
-        found.append(good[hits[np.flatnonzero(np.diff(groups[hits], prepend=-1))]])
+        found.append(good[hits[np.searchsorted(hits, starts)]])
     return found

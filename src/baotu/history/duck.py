@@ -1,6 +1,7 @@
 """History on DuckDB: hot tables in order of arrival, sealed and merged as Parquet by a keeper.
 
-`DuckHistory` is the whole port; what it does is in `hot` (append), `seal`, `merge`, `read`, `export`.
+`DuckHistory` is the whole port; what it does is in `hot` (append), `tidy`, `seal`, `merge`, `read`
+and `export`.
 It never decides by itself when to seal, merge or forget: see `Keeper`.
 """
 
@@ -24,6 +25,7 @@ from .read import Reader
 from .seal import seal
 from .settings import HistorySettings
 from .store import Seam, Store, no_seam
+from .tidy import tidy
 
 OWN = "hub"  # the log of samples that the hub itself derives
 RAW = ("number", "text")
@@ -149,12 +151,17 @@ class DuckHistory:
             return last
 
     def seal(self, everything: bool = False) -> int:
-        """Write full hot tables as segments; how many. everything: the current ones too."""
+        """Write full hot tables as segments; how many segments' worth. Those that are not enough for
+        one are sorted meanwhile. everything: write all, the current ones too."""
         with self._upkeep:
-            tables = self._hot.sealed(everything)
-            for number, kind in tables:
-                seal(self._store, self._hot, number, kind, self.now())
-            return len(tables)
+            groups = self._hot.full(everything)
+            for tables in groups:
+                seal(self._store, self._hot, tables, self.now())
+            for table in self._hot.unsorted():
+                # appends that are faster than this fill a segment first; and no memory is no memory
+                if self._hot.full(everything=False) or not tidy(self._store, self._hot, table):
+                    break
+            return len(groups)
 
     def merge(self, everything: bool = False, pause: Callable[[], bool] = lambda: False) -> int:
         """Merge one group of runs if there is a useful one; the number of files that went.

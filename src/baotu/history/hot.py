@@ -1,10 +1,14 @@
-"""The hot tables: samples in order of arrival, with the sequences that make them exactly once."""
+"""The hot tables: samples as they arrived, with the sequences that make them exactly once.
+
+Each kind has one table that takes what arrives. Full ones are sorted by `tidy` and sealed by `seal`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -18,8 +22,17 @@ from .ledger import Ledger
 from .sql import COLUMNS
 from .store import Connection, Store, first_line
 
-Table = tuple[int, int]  # number, rows; number 0: there is none
 LINK_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """`hot_<number>` in the database; origin: the number of the table it was sorted from."""
+
+    number: int
+    kind: str
+    rows: int
+    origin: int | None = None
 
 
 class Hot:
@@ -30,7 +43,8 @@ class Hot:
         self.commits: deque[float] = deque(maxlen=2_000)  # seconds of the newest commits
         self.appended = self.number = self._links = 0
         self.ledger, self.latest = Ledger(), Latest()
-        self.tables: dict[str, Table] = {}
+        self.tables: tuple[Table, ...] = ()  # in order of arrival, as they are committed
+        self.current: dict[str, int] = {}  # kind → number of the table that takes what arrives
         store.revived = self._load
         self._load()
 
@@ -46,11 +60,11 @@ class Hot:
             if not links:
                 return answers
             parts = _by_kind(fresh)
-            tables = dict(self.tables)
+            tables, current = self.tables, dict(self.current)
             try:
                 with self.store.change() as db:
                     for kind, samples in parts.items():
-                        tables[kind] = self._insert(db, kind, tables[kind], samples)
+                        tables = self._insert(db, kind, samples, tables, current)
                     _enter_links(db, links)
             except duckdb.Error as error:
                 raise Unreachable(
@@ -58,7 +72,7 @@ class Hot:
                     "disk space or give memory_mb; edges keep their samples and send them again"
                 ) from error
             self.store.seam("committed")
-            self.ledger, self.tables = ledger, tables
+            self.ledger, self.tables, self.current = ledger, tables, current
             self._links += len(links)
             for samples in parts.values():
                 self.latest.update(samples)
@@ -86,45 +100,105 @@ class Hot:
             links.append((batch.log, first, last))
         return True
 
-    def _insert(self, db: Connection, kind: str, table: Table, samples: Samples) -> Table:
-        number, rows = table
-        if not number or rows + len(samples) > self.store.settings.seal_rows:
-            self.number = number = self.number + 1
-            rows = 0
-            db.execute(f"create table hot_{number}({COLUMNS[kind]})")
-            db.execute("insert into hot values (?, ?)", [number, kind])
+    def _insert(
+        self,
+        db: Connection,
+        kind: str,
+        samples: Samples,
+        tables: tuple[Table, ...],
+        current: dict[str, int],
+    ) -> tuple[Table, ...]:
+        """The tables there are after this; `current` is changed when a new one was needed."""
+        found = {table.number: table for table in tables}
+        table = found.get(current.get(kind, 0))
+        if table is None or table.rows + len(samples) > self.store.settings.table_rows:
+            table = Table(number=self.next_number(), kind=kind, rows=0)
+            current[kind] = table.number
+            db.execute(f"create table hot_{table.number}({COLUMNS[kind]})")
+            db.execute("insert into hot values (?, ?, null)", [table.number, kind])
         columns = {  # noqa: F841 DuckDB reads it by its name
             "tag": samples.tag,
             "time": samples.time,
             "value": samples.value,
             "quality": samples.quality,
         }
-        db.execute(f"insert into hot_{number} select * from columns")
-        return number, rows + len(samples)
+        db.execute(f"insert into hot_{table.number} select * from columns")
+        found[table.number] = replace(table, rows=table.rows + len(samples))
+        return tuple(found.values())
+
+    def next_number(self) -> int:
+        with self.store.writing:
+            self.number += 1
+            return self.number
 
     # sealing -----------------------------------------------------------------------------------
-    def sealed(self, everything: bool) -> list[tuple[int, str]]:
-        """(number, kind) of the tables that take nothing more. Decided under the lock: between the
-        commit of an append and its note in `tables` the newest table would look sealed."""
+    def full(self, everything: bool) -> list[list[Table]]:
+        """Groups of tables of one kind that are enough for a segment and take nothing more. Decided
+        under the lock: between the commit of an append and its note here the newest looks full."""
         with self.store.writing:
             if everything:
-                self.tables = dict.fromkeys(COLUMNS, (0, 0))
-            current = {number for number, _ in self.tables.values()}
-            rows = self.store.db.execute("select id, kind from hot order by id").fetchall()
-            return [(number, kind) for number, kind in rows if number not in current]
+                self.current = {}
+            groups, most = [], self.store.settings.seal_rows - self.store.settings.table_rows
+            for kind in COLUMNS:
+                group: list[Table] = []
+                for table in self._closed(kind):
+                    group.append(table)
+                    if sum(t.rows for t in group) > most:  # another would not fit
+                        groups.append(group)
+                        group = []
+                if everything and group:
+                    groups.append(group)
+            return groups
 
-    def drop(self, db: Connection, number: int, rows: int) -> None:
-        """In the transaction that enters the segments of this table."""
-        found = _one(db, f"select count(*) from hot_{number}")
-        if found != rows:
-            raise RuntimeError(f"hot_{number} has {found} rows, {rows} were sealed: it is kept")
+    def unsorted(self) -> list[Table]:
+        """Those that take nothing more and are still in order of arrival, the oldest first."""
+        with self.store.writing:
+            closed = [table for kind in COLUMNS for table in self._closed(kind)]
+            return [table for table in closed if table.origin is None]
+
+    def _closed(self, kind: str) -> list[Table]:
+        current = self.current.get(kind, 0)
+        return [t for t in self.tables if t.kind == kind and t.number != current]
+
+    def sort(self, db: Connection, table: Table, number: int) -> None:
+        """End the transaction in which `hot_<number>` became the sorted copy of `table`."""
+        with self.store.writing:
+            self._check(db, number, table.rows)
+            row = [number, table.kind, table.number]
+            db.execute("insert into hot values (?, ?, ?)", row)
+            self._remove(db, table)
+            db.execute("commit")
+            copy = replace(table, number=number, origin=table.number)
+            self.tables = tuple(copy if t == table else t for t in self.tables)
+
+    def drop(self, db: Connection, tables: Sequence[Table], rows: int) -> None:
+        """In the transaction that enters the segments of these tables, which hold `rows` rows."""
+        if rows != (known := sum(table.rows for table in tables)):
+            raise RuntimeError(f"{rows} rows were sealed, {known} are hot: they are kept")
+        for table in tables:
+            self._check(db, table.number, table.rows)
         self._save_latest(db)
         if self._links > LINK_ROWS:
             db.execute("delete from link")
             _enter_links(db, self.ledger.rows())
             self._links = 0
-        db.execute("delete from hot where id = ?", [number])
-        db.execute(f"drop table hot_{number}")
+        for table in tables:
+            self._remove(db, table)
+
+    def forget(self, tables: Sequence[Table]) -> None:
+        """After that transaction."""
+        with self.store.writing:
+            self.tables = tuple(table for table in self.tables if table not in tables)
+
+    @staticmethod
+    def _check(db: Connection, number: int, rows: int) -> None:
+        if rows != (found := _one(db, f"select count(*) from hot_{number}")):
+            raise RuntimeError(f"hot_{number} has {found} rows, {rows} were meant: all are kept")
+
+    @staticmethod
+    def _remove(db: Connection, table: Table) -> None:
+        db.execute("delete from hot where id = ?", [table.number])
+        db.execute(f"drop table hot_{table.number}")
 
     # restart -----------------------------------------------------------------------------------
     def _save_latest(self, db: Connection) -> None:
@@ -145,15 +219,19 @@ class Hot:
     def _load(self) -> None:
         """What is committed, at start and after the database had to be opened again."""
         db = self.store.db
-        self.latest, self.tables = Latest(), dict.fromkeys(COLUMNS, (0, 0))
+        self.latest, self.tables, self.current = Latest(), (), {}
         self.ledger = Ledger(db.execute("select * from link order by first").fetchall())
         self._links = _one(db, "select count(*) from link")
         for kind, value in (("number", "number"), ("text", "text")):
             where = f"text is {'not ' if kind == 'text' else ''}null"
             self._learn(f"select tag, time, {value} as value, quality from latest where {where}")
-        for number, kind in db.execute("select id, kind from hot order by id").fetchall():
+        order = "order by coalesce(origin, id)"  # of two samples of one time the later one stays
+        for number, kind, origin in db.execute(f"select * from hot {order}").fetchall():
             self.number = max(self.number, number)
-            self.tables[kind] = (number, _one(db, f"select count(*) from hot_{number}"))
+            rows = _one(db, f"select count(*) from hot_{number}")
+            self.tables += (Table(number=number, kind=kind, rows=rows, origin=origin),)
+            if origin is None:
+                self.current[kind] = number
             self._learn(
                 "select tag, max(time) as time, arg_max_null(value, time) as value, "
                 f"arg_max(quality, time) as quality from hot_{number} group by tag"

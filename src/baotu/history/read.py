@@ -7,6 +7,7 @@ highest and last sample with their stamps, so what is returned are always real s
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +29,15 @@ LEAST, MOST = -(1 << 62), 1 << 62
 _SUMS = ("count", "low", "high", "first", "last", "total")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What may hold something of a tag and time; samples: about how many the files hold of it."""
+
+    paths: list[str]
+    tables: list[int]
+    samples: float
+
+
 class Reader:
     """Any thread; `horizon(kind)` tells before which time raw samples or rollups are forgotten."""
 
@@ -36,7 +46,7 @@ class Reader:
 
     def read(self, tag: int, start: int, end: int, limit: int | None = None) -> Samples:
         with self.store.snapshot() as db:
-            return self._raw(db, tag, *_bounds(start, end), limit)
+            return self._raw(db, tag, *_bounds(start, end), limit=limit)
 
     def window(self, tag: int, start: int, end: int, points: int) -> Samples:
         if points < 1:
@@ -48,10 +58,12 @@ class Reader:
         end = max(start, min(end, newest + 1))  # an end in the future must not waste the buckets
         width = self._width(tag, start, end, points)
         with self.store.snapshot() as db:
-            if width and not self._cheap(db, tag, start, end, FEW_FILES):
+            kind = "text" if self.hot.latest.is_text(tag) else "number"
+            plan = self._plan(db, kind, tag, start, end)
+            if width and not self._cheap(plan, start, FEW_FILES):
                 found = self._outline(db, tag, start, end, width, points)
             else:
-                found = self._raw(db, tag, start, end, None)
+                found = self._raw(db, tag, start, end, plan=plan)
         return thin(found, start, end, points)
 
     def aggregate(self, tag: int, start: int, end: int, bucket_ns: int) -> Buckets:
@@ -76,32 +88,47 @@ class Reader:
             return _buckets(bucket_ns, db.execute(select).fetchnumpy())
 
     # raw ---------------------------------------------------------------------------------------
-    def _sources(self, db: Connection, kind: str, tag: int, start: int, end: int) -> list[str]:
+    @staticmethod
+    def _sources(plan: Plan, kind: str, tag: int, start: int, end: int) -> list[str]:
         """FROM clauses, filtered, that together hold the raw rows: use them in this transaction."""
-        paths, numbers = self._plan(db, kind, tag, start, end)
         where = f"where tag = {tag} and time >= {start} and time < {end}"
-        found = [f"(select tag, time, value, quality from hot_{n} {where})" for n in numbers]
-        if paths:
+        found = []
+        if plan.paths:  # first: the older ones, so that what comes back is nearly in order
             value = f"{VALUE[kind]} as value"
-            found.append(f"(select tag, time, {value}, quality from {files(paths)} {where})")
-        return found
+            found.append(f"(select tag, time, {value}, quality from {files(plan.paths)} {where})")
+        return found + [
+            f"(select tag, time, value, quality from hot_{n} {where})" for n in plan.tables
+        ]
 
-    def _plan(
-        self, db: Connection, kind: str, tag: int, start: int, end: int
-    ) -> tuple[list[str], list[int]]:
-        """Files of `kind`, and hot tables, that may hold something of this tag and time."""
-        names = db.execute(
-            "select path from segment where kind = ? and high >= ? and low < ? "
-            "and tag_low <= ? and tag_high >= ?",
-            [kind, start, end, tag, tag],
+    def _plan(self, db: Connection, kind: str, tag: int, start: int, end: int) -> Plan:
+        """Files of `kind`, and hot tables: one question, because each costs a millisecond."""
+        found = db.execute(
+            "select path, null, rows / (tag_high - tag_low + 1), low from segment where kind = ? "
+            "and high >= ? and low < ? and tag_low <= ? and tag_high >= ? "
+            "union all select null, id, 0, coalesce(origin, id) from hot where kind = ?",
+            [kind, start, end, tag, tag, "text" if kind == "text" else "number"],
         ).fetchall()
-        hot = "text" if kind == "text" else "number"
-        tables = db.execute("select id from hot where kind = ?", [hot]).fetchall()
-        return self.store.paths([name for (name,) in names]), [number for (number,) in tables]
+        found.sort(key=lambda row: row[3])  # the samples come nearly in order then
+        return Plan(
+            paths=self.store.paths([row[0] for row in found if row[0]]),
+            tables=[row[1] for row in found if not row[0]],
+            samples=sum(row[2] for row in found),
+        )
 
-    def _raw(self, db: Connection, tag: int, start: int, end: int, limit: int | None) -> Samples:
+    def _raw(
+        self,
+        db: Connection,
+        tag: int,
+        start: int,
+        end: int,
+        *,
+        limit: int | None = None,
+        plan: Plan | None = None,
+    ) -> Samples:
         text = self.hot.latest.is_text(tag)
-        sources = self._sources(db, "text" if text else "number", tag, start, end)
+        kind = "text" if text else "number"
+        plan = plan or self._plan(db, kind, tag, start, end)
+        sources = self._sources(plan, kind, tag, start, end)
         if not sources or start >= end:
             return Samples.empty(text)
         select = " union all ".join(f"select time, value, quality from {s}" for s in sources)
@@ -124,15 +151,15 @@ class Reader:
         """SELECT of the rollup rows of [start, end), both multiples of `width`."""
         if start >= end:
             return ""
-        paths, numbers = self._plan(db, TABLE[width], tag, start, end)
+        plan = self._plan(db, TABLE[width], tag, start, end)
         names = ", ".join(ROLLED)
         parts = []
-        if paths:
+        if plan.paths:
             where = f"where tag = {tag} and start >= {start} and start < {end}"
-            parts.append(f"select {names} from ({unpack_rollup(files(paths))}) {where}")
-        for number in numbers:
-            where = f"where tag = {tag} and time >= {start} and time < {end}"
-            rows = roll(f"(select * from hot_{number} {where})", width)
+            parts.append(f"select {names} from ({unpack_rollup(files(plan.paths))}) {where}")
+        if plan.tables:  # grouped all at once: each grouping of so many columns costs milliseconds
+            hot = replace(plan, paths=[])
+            rows = roll(_union(self._sources(hot, "number", tag, start, end)), width)
             parts.append(f"select {names} from ({rows})")
         return " union all ".join(parts)
 
@@ -141,11 +168,11 @@ class Reader:
     ) -> str:
         if start >= end:
             return ""
-        names = ", ".join(ROLLED)
-        return " union all ".join(
-            f"select {names} from ({roll(source, width, origin=origin)})"
-            for source in self._sources(db, "number", tag, start, end)
-        )
+        names, plan = ", ".join(ROLLED), self._plan(db, "number", tag, start, end)
+        sources = self._sources(plan, "number", tag, start, end)
+        if not sources:
+            return ""
+        return f"select {names} from ({roll(_union(sources), width, origin=origin)})"
 
     def _outline(
         self, db: Connection, tag: int, start: int, end: int, width: int, points: int
@@ -154,28 +181,27 @@ class Reader:
         them, raw, when they are so few that there is room for all."""
         first, last = -(-start // width) * width, end // width * width
         if first >= last:
-            return self._raw(db, tag, start, end, None)
-        parts = [self._raw(db, tag, start, first, None), self._raw(db, tag, last, end, None)]
+            return self._raw(db, tag, start, end)
+        parts = [self._raw(db, tag, start, first), self._raw(db, tag, last, end)]
         if select := self._rolled(db, tag, width, first, last):
             found = db.execute(combine(f"({select})", "start")).fetchnumpy()
             rows = {name: column(found[name]) for name in ROLLED}
             few = rows["count"].sum() + rows["bad"].sum() <= points
-            if few and self._cheap(db, tag, start, end, FILES):
-                return self._raw(db, tag, start, end, None)
+            plan = self._plan(db, "number", tag, start, end)
+            if few and self._cheap(plan, start, FILES):
+                return self._raw(db, tag, start, end, plan=plan)
             parts += _remarkable(tag, rows)
         return _in_order(Samples.concat(parts))
 
-    def _cheap(self, db: Connection, tag: int, start: int, end: int, most_files: int) -> bool:
+    def _cheap(self, plan: Plan, start: int, most_files: int) -> bool:
         """Raw samples of the whole time are still there, in few files, and probably not too many."""
         if start < self.horizon("number"):
             return False
-        row = db.execute(
-            "select count(*), coalesce(sum(rows / (tag_high - tag_low + 1)), 0) from segment "
-            "where kind = 'number' and high >= ? and low < ? and tag_low <= ? and tag_high >= ?",
-            [start, end, tag, tag],
-        ).fetchone()
-        files, samples = row or (0, 0)
-        return files <= most_files and samples <= SAMPLES
+        return len(plan.paths) <= most_files and plan.samples <= SAMPLES
+
+
+def _union(sources: list[str]) -> str:
+    return f"({' union all '.join(f'select * from {source}' for source in sources)})"
 
 
 def _remarkable(tag: int, rows: dict[str, np.ndarray]) -> list[Samples]:

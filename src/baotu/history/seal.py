@@ -1,4 +1,4 @@
-"""Sealing: a full hot table becomes Parquet in (tag, time) order, one file a day, with its rollups.
+"""Sealing: full hot tables become Parquet in (tag, time) order, one file a day, with their rollups.
 
 Every sample is rolled up exactly once, here; from then on raw files and rollups go their own ways.
 """
@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .hot import Hot
+from .hot import Hot, Table
 from .sql import (
     HOUR,
     MINUTE,
@@ -37,7 +37,7 @@ WIDTH = {"minute": MINUTE, "hour": HOUR}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The rows of a hot table that go into one file."""
+    """The rows of some hot tables that go into one file."""
 
     period: int
     where: str
@@ -48,30 +48,37 @@ class Part:
     tag_high: int
 
 
-def seal(store: Store, hot: Hot, number: int, kind: str, now: int) -> None:
-    """Appends and reads go on meanwhile; a crash anywhere leaves the hot table as it was."""
+def seal(store: Store, hot: Hot, tables: Sequence[Table], now: int) -> None:
+    """Appends and reads go on meanwhile; a crash anywhere leaves the hot tables as they were.
+
+    tables: of one kind; they take nothing more.
+    """
+    kind = tables[0].kind
+    rows = " union all ".join(f"select * from hot_{table.number}" for table in tables)
     with store.cursor() as db:
-        parts = _parts(db, number, kind)
+        parts = _parts(db, f"({rows})", kind)
         segments: list[Segment] = []
         try:
             for part in parts:
-                for segment in _files(store, db, number, kind, part, now):
+                for segment in _files(store, db, f"({rows})", kind, part, now):
                     segments.append(segment)
             store.seam("sealed")
-            with store.change(db):
-                hot.drop(db, number, sum(part.rows for part in parts))
-                store.enter(db, segments)
+            with store.writing:
+                with store.change(db):
+                    hot.drop(db, tables, sum(part.rows for part in parts))
+                    store.enter(db, segments)
+                hot.forget(tables)
         except BaseException:
             store.discard([segment.path for segment in segments])
             raise
         store.seam("seal committed")
 
 
-def _parts(db: Connection, number: int, kind: str) -> list[Part]:
+def _parts(db: Connection, source: str, kind: str) -> list[Part]:
     day = floor("time", PERIOD[kind])
     facts = "count(*), min(time), max(time), min(tag), max(tag)"
     found = db.execute(
-        f"select {day} as day, {facts} from hot_{number} group by day order by count(*) desc"
+        f"select {day} as day, {facts} from {source} group by day order by count(*) desc"
     ).fetchall()
     parts = [
         _part(start // PERIOD[kind], f"{day} = {start}", facts_of)
@@ -79,7 +86,7 @@ def _parts(db: Connection, number: int, kind: str) -> list[Part]:
     ]
     if rest := [str(row[0]) for row in found[:DAYS]] if len(found) > DAYS else []:
         where = f"{day} not in ({', '.join(rest)})"
-        row = db.execute(f"select {facts} from hot_{number} where {where}").fetchone()
+        row = db.execute(f"select {facts} from {source} where {where}").fetchone()
         assert row is not None
         parts.append(_part(MIXED, where, list(row)))
     return parts
@@ -94,7 +101,7 @@ def _part(period: int, where: str, facts: list[int]) -> Part:
 
 
 def _files(
-    store: Store, db: Connection, number: int, kind: str, part: Part, now: int
+    store: Store, db: Connection, hot: str, kind: str, part: Part, now: int
 ) -> Iterator[Segment]:
     """One after the other, so that the caller knows what is on the disk when one fails.
 
@@ -103,7 +110,7 @@ def _files(
     """
     copy = store.folder / f"seal-{uuid.uuid4().hex[:16]}.parquet"
     try:
-        rows = f"select tag, time, value, quality from hot_{number} where {part.where}"
+        rows = f"select tag, time, value, quality from {hot} where {part.where}"
         db.execute(f"copy ({rows}) to {quoted(str(copy))} (format parquet)")
         with store.workshop() as shop:
             raw: list[Segment] = []

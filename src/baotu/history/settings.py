@@ -17,7 +17,7 @@ class HistorySettings:
         98, title="数据库内存上限 Most memory of the database", unit="MBy", low=64, high=65536
     )
     seal_rows: int = setting(
-        8_000_000, title="热表行数上限 Rows of a hot table before it is sealed", low=1_000
+        8_000_000, title="热表行数上限 Rows of hot tables before they are sealed", low=1_000
     )
     threads: int = setting(
         1, title="每个查询的线程数 Threads of one query", low=1, high=64
@@ -53,6 +53,12 @@ class HistorySettings:
     def workshop_bytes(self) -> int:
         """What sealing, merging and exporting have for themselves: an append never lacks it."""
         return self.memory_mb * MB * 3 // 7
+
+    @property
+    def table_rows(self) -> int:
+        """Of one hot table: a read scans the one that is not sorted yet, at some 5 ns a row and
+        thread; sorting one must leave main_bytes for appends (some 30 bytes a row)."""
+        return max(1, min(self.seal_rows // 16, self.main_bytes // 112))
 
     @property
     def piece_rows(self) -> int:

@@ -13,6 +13,7 @@ GOOD = "(quality < 64 and not isnan(value))"  # isnan(NULL) is NULL: not good ei
 TABLES = """
 create table if not exists link(log varchar, first bigint, last bigint);
 create table if not exists hot(id bigint, kind varchar);
+alter table hot add column if not exists origin bigint;
 create table if not exists segment(
   path varchar, kind varchar, period bigint, run varchar, level int, made bigint,
   low bigint, high bigint, tag_low int, tag_high int, rows bigint, bytes bigint);

@@ -1,0 +1,30 @@
+"""Sorting of full hot tables by (tag, time): a read of one tag then scans one row group of each.
+
+In order of arrival every vector holds something of most tags, and a read of one tag decodes all of
+it: 5 ns a row, 40 ms in 8 M rows; sorted less than a tenth of that. It changes no answer.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from .hot import Hot, Table
+from .store import Store
+
+
+def tidy(store: Store, hot: Hot, table: Table) -> bool:
+    """Put a sorted copy in the place of `table`, which takes nothing more; False when there is no
+    memory for that now. Appends go on until the commit; a crash anywhere leaves one of the two."""
+    number = hot.next_number()
+    with store.cursor() as db:
+        db.execute("begin")
+        try:
+            db.execute(
+                f"create table hot_{number} as select * from hot_{table.number} order by tag, time"
+            )
+            store.seam("sorted")
+        except duckdb.OutOfMemoryException:
+            return False  # nothing is lost but speed: it is tried again, or sealed as it is
+        hot.sort(db, table, number)
+    store.seam("sort committed")
+    return True

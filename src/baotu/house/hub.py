@@ -25,7 +25,7 @@ from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import Schedule
 from baotu.kernel.streams import Streams
 from baotu.kernel.writes import PERMISSION, Writes
-from baotu.records.sqlite import SqliteStore
+from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
@@ -72,7 +72,7 @@ class Hub:
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
-        store = SqliteStore(data / "records.db")
+        store = open_store(self.config.basics.records, data)
         self._stack.add("records", store.close)
         granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from pymodbus import FramerType
+from pymodbus.client import ModbusTcpClient
 
 from baotu.house.demo import free_port
 from baotu.kernel.lifecycle import LoopThread
@@ -118,7 +119,7 @@ def server():
 
 def overheats(node: Node) -> list[dict]:
     rows = node.get("/api/alarms")["alarms"]
-    return [row for row in rows if row["kind"] == "overheat"]
+    return [row for row in rows if row["kind"] == "overheat" and row["active"]]
 
 
 def kill_amid_commands(node: Node, after: int) -> dict[str, float]:
@@ -178,7 +179,11 @@ def test_a_node_on_postgres_loses_nothing_it_answered(tmp_path, server, device):
         node.target("late", 1.0)
     assert b"start the server" in refused.value.read()
     assert "✗ 记录 Records: records postgresql://baotu@" in baotu("doctor", "", config)
+    with ModbusTcpClient("::1", port=device) as plc:
+        plc.write_registers(0, [0x41A0, 0x0000])  # 20 °C while nobody can write it down
+    until("the apps wait", lambda: "apps wait for the records" in log.read_text())
     with server:
+        until("what happened meanwhile", lambda: not overheats(node))
         until("it is found again", lambda: node.target("late", 2.0) == 2.0)
         assert node.targets()["late"] == 2.0
         assert node.end() == 0

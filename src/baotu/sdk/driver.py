@@ -137,6 +137,26 @@ class SessionDriver(ABC):
 Served = Callable[[int, float | str], Any]
 
 
+class StoreAndForward(Protocol):
+    """Live samples and those of the time the peer was away, for a server whose peer comes and
+    goes. Nothing here waits for a peer or fails; one session at a time uses it."""
+
+    def begin(self) -> None:
+        """The peer is here: `live` collects from now on, and all that it has not confirmed
+        before now is `past`. Ends the session before."""
+
+    def live(self) -> list[Samples]:
+        """Everything acquired since the last call, in its order."""
+
+    async def past(self, most: int) -> list[Samples]:
+        """The next samples that the peer lacks, the oldest first, about `most`; [] for none.
+        Each tag's samples come in the order in which they were acquired."""
+
+    async def confirm(self) -> None:
+        """All that was taken until now has reached the peer: it is never given again, not even
+        after a kill of this node."""
+
+
 class Feed(Protocol):
     """What the edge gives a `ServingDriver`: the tag tree and its life."""
 
@@ -147,6 +167,10 @@ class Feed(Protocol):
 
     def samples(self) -> AsyncIterator[Samples]:
         """Everything that is acquired from now on; a slow reader loses the oldest, never blocks."""
+
+    def forward(self, limit_mb: int, when_full: str) -> StoreAndForward:
+        """Store and forward, always the same one. limit_mb: most of the past that is kept, in the
+        edge's log, 0 for none; when_full: "drop_oldest" or "drop_newest" of it."""
 
     async def write(self, tag: int, value: float | str, who: str) -> None:
         """Ask for a change through the platform's chain. Raises Denied, Refused, Invalid."""

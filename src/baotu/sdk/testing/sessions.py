@@ -149,6 +149,8 @@ class PlayedFeed:
         self._tags, self._latest = list(tags), list(latest)
         self._queue: asyncio.Queue[Samples] = asyncio.Queue(1000)
         self.writes: list[tuple[int, float | str, str]] = []
+        self.missed: list[Samples] = []  # what a peer has not got, see `StoreAndForward`
+        self.confirmed = 0
         self.refuse: Exception | None = None
 
     def tags(self) -> Sequence[Tag]:
@@ -163,6 +165,26 @@ class PlayedFeed:
 
     def push(self, samples: Samples) -> None:
         self._queue.put_nowait(samples)
+
+    def forward(self, limit_mb: int, when_full: str) -> PlayedFeed:
+        return self
+
+    def begin(self) -> None:
+        """What is pushed from now on is live; `missed` is the past. See StoreAndForward."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+    def live(self) -> list[Samples]:
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+
+    async def past(self, most: int) -> list[Samples]:
+        parts: list[Samples] = []
+        while self.missed and sum(map(len, parts)) < most:
+            parts.append(self.missed.pop(0))
+        return parts
+
+    async def confirm(self) -> None:
+        self.confirmed += 1
 
     async def write(self, tag: int, value: float | str, who: str) -> None:
         if self.refuse is not None:

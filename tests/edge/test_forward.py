@@ -152,6 +152,27 @@ def test_a_log_that_began_anew_owes_nothing(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
+def test_what_a_power_cut_could_take_is_not_kept_as_sent(tmp_path: Path) -> None:
+    async def scene() -> None:
+        plant = Plant(tmp_path)
+        plant.acquire(1)
+        plant.forward.begin()
+        samples = Samples.of(1, [2 * 10**9], [2.0])
+        plant.feed.put(samples, plant.log.append(encode(samples)))  # not synced
+        plant.forward.live()
+        assert not await plant.forward.confirm()
+        again = Plant(tmp_path)
+        again.forward.begin()
+        assert values(await again.forward.past(100)) == [2]
+        plant.log.sync()
+        assert await plant.forward.confirm()
+        again = Plant(tmp_path)
+        again.forward.begin()
+        assert await again.forward.past(100) == []
+
+    asyncio.run(scene())
+
+
 def test_frames_the_log_had_to_drop_are_counted_and_the_rest_comes(tmp_path: Path) -> None:
     async def scene() -> None:
         plant = Plant(tmp_path, limit=2000, segment=200)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from baotu.sdk import Denied, Samples, Tag
+from baotu.sdk.mqtt import Broker, MqttSession, Will
 from baotu.sdk.ports import Past
 
+from . import mqtt
 from .forward import Forward
 from .intake import Intake
 
@@ -71,6 +74,11 @@ class EdgeFeed:
         stream = Stream(self._most)
         self._streams.append(stream)
         return stream
+
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        return mqtt.connect(broker, will)
 
     def forward(self, limit_mb: int, when_full: str) -> Forward:
         self._forward.limit_mb, self._forward.full = limit_mb, when_full

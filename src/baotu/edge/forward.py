@@ -99,9 +99,9 @@ class Forward:
                 parts.append(samples)
         return [part for part in parts if len(part)]
 
-    async def confirm(self) -> None:
+    async def confirm(self) -> bool:
         if self._past is None:
-            return
+            return True
         self._confirmed = book = self._book
         # a power cut may take frames that are not durable, and give their numbers to others
         safe = replace(book, head=min(book.head, self._past.durable))
@@ -109,6 +109,7 @@ class Forward:
         if self.limit_mb and text != self._written:
             self._written = text
             await asyncio.to_thread(self._save, text)
+        return safe.head == book.head
 
     # what the edge does ------------------------------------------------------------------------
     def put(self, samples: Samples, position: int) -> None:

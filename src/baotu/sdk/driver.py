@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from .errors import Refused
+from .mqtt import Broker, MqttSession, Will
 from .quality import Quality
 from .samples import Samples
 from .tag import Found, Kind, Tag
@@ -108,6 +110,11 @@ class Line(Protocol):
     def up(self) -> None:
         """The session stands: logged once, shown in the console."""
 
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        """A session with an MQTT broker, for drivers that speak over one."""
+
     def note(self, **figures: float | str) -> None:
         """Counters and facts for the device's health: shown, and in /metrics when numbers."""
 
@@ -152,9 +159,10 @@ class StoreAndForward(Protocol):
         """The next samples that the peer lacks, the oldest first, about `most`; [] for none.
         Each tag's samples come in the order in which they were acquired."""
 
-    async def confirm(self) -> None:
-        """All that was taken until now has reached the peer: it is never given again, not even
-        after a kill of this node."""
+    async def confirm(self) -> bool:
+        """All that was taken until now has reached the peer: it is never given again. True once
+        that survives a kill of this node; False while the newest of it is not safely in the log:
+        confirm again a little later."""
 
 
 class Feed(Protocol):
@@ -167,6 +175,11 @@ class Feed(Protocol):
 
     def samples(self) -> AsyncIterator[Samples]:
         """Everything that is acquired from now on; a slow reader loses the oldest, never blocks."""
+
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        """A session with an MQTT broker, for servers that speak over one."""
 
     def forward(self, limit_mb: int, when_full: str) -> StoreAndForward:
         """Store and forward, always the same one. limit_mb: most of the past that is kept, in the

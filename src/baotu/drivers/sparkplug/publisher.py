@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic, time_ns
 
-import aiomqtt
-
 from baotu.sdk import (
     ConfigError,
     Denied,
@@ -22,8 +20,8 @@ from baotu.sdk import (
     Unreachable,
     setting,
 )
+from baotu.sdk.mqtt import CLOSE_S, Broker, MqttSession, Will
 
-from .broker import CLOSE_S, Broker, Intake, connected
 from .edge_node import EdgeNode, Shape, Wish
 from .topics import parse_state, state_topic
 
@@ -97,11 +95,10 @@ class Server(ServingDriver):
         )  # fmt: skip
         tags = feed.tags()
         node = EdgeNode(shape, tags, self._bdseq)
-        intake = Intake(settings)
         topic, payload = node.death(_now_ms())
-        will = aiomqtt.Will(topic, payload, qos=1, retain=False)
-        async with connected(settings, intake, will) as client:
-            session = _Session(settings, node, feed, tags, client, intake)
+        will = Will(topic=topic, payload=payload, qos=1)
+        async with feed.mqtt(settings, will) as link:
+            session = _Session(settings, node, feed, tags, link)
             try:
                 await session.run(ready)
             finally:
@@ -113,10 +110,10 @@ class _Session:
 
     def __init__(
         self, settings: NodeSettings, node: EdgeNode, feed: Feed, tags: Sequence[Tag],
-        client: aiomqtt.Client, intake: Intake,
+        link: MqttSession,
     ) -> None:  # fmt: skip
         self.settings, self.node, self.feed, self._tags = settings, node, feed, tags
-        self.client, self.intake = client, intake
+        self.link = link
         self._forward = feed.forward(settings.store_mb, settings.store_full)
         self._allowed, self._asked = 0.0, monotonic()  # samples of the past that may go; since when
         self._unsettled, self._settled = False, monotonic()
@@ -155,11 +152,11 @@ class _Session:
                 await self._settle()
 
     async def _subscribe(self, topics: Sequence[str]) -> None:
-        await self.client.subscribe([(topic, 1) for topic in topics])
+        await self.link.subscribe([(topic, 1) for topic in topics])
 
     async def _listen(self) -> None:
         """Commands and STATE of one batch; returns after `data_ms` at the latest."""
-        for topic, payload in await self.intake.take(self.settings.data_ms / 1000):
+        for topic, payload, _ in await self.link.take(self.settings.data_ms / 1000):
             if self.settings.primary_host and topic == state_topic(self.settings.primary_host):
                 self._state(payload)
                 continue
@@ -191,7 +188,7 @@ class _Session:
             self._tags = self.feed.tags()
             self.node.set_tags(self._tags)
         for topic, payload in self.node.births(self.feed.latest(), _now_ms()):
-            await self.client.publish(topic, payload)
+            await self.link.publish(topic, payload)
         self._born = True
 
     def _tags_changed(self) -> bool:
@@ -205,7 +202,7 @@ class _Session:
             same = [part for part in parts if part.is_text is text]
             if same:
                 for topic, payload in told(Samples.concat(same), _now_ms()):
-                    await self.client.publish(topic, payload)
+                    await self.link.publish(topic, payload)
         self._unsettled |= bool(parts)
 
     async def _send_past(self) -> None:
@@ -223,8 +220,8 @@ class _Session:
         reads a connection in order, so its answer to a subscription (to our own commands, which
         we have) says that all before it has come and need not be sent again."""
         await self._subscribe([self.node.own.topic("CMD")])
-        await self._forward.confirm()
-        self._unsettled, self._settled = False, monotonic()
+        self._unsettled = not await self._forward.confirm()
+        self._settled = monotonic()
 
     async def _write(self, wish: Wish) -> None:
         try:
@@ -242,10 +239,11 @@ class _Session:
         topic, payload = self.node.death(_now_ms())
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self.client.publish(topic, payload, qos=1)
-                if self._whole and not self._left:  # its answer tells that all before it came
+                await self.link.publish(topic, payload, qos=1)
+                if self._whole and not self._left and not await self._forward.confirm():
+                    await asyncio.sleep(0.1)  # until the log has synced its last frames
                     await self._forward.confirm()
-        except (aiomqtt.MqttError, TimeoutError):
+        except (Unreachable, TimeoutError):
             return  # the broker is gone: it sends the will
 
 

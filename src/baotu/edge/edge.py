@@ -251,8 +251,9 @@ class Edge:
         return tags
 
     def _last_time(self, tag: int) -> int | None:
-        known = self.latest(np.array([tag], "i8")) if tag in self.table.by_id else []
-        return next((int(part.time[0]) for part in known if len(part)), None)
+        """Of a value: that nobody answered since then is what makes the gap, not its end."""
+        heard = int(self.flow.pipeline.columns.heard[tag]) if tag in self.table.by_id else 0
+        return heard or None
 
     def _tags_of(self, spec: DeviceSpec) -> list[Tag]:
         return [*(t for t in spec.tags if not t.expression), *self.table.discovered(spec.name)]

@@ -102,7 +102,8 @@ class Line(Protocol):
         an address that is not wanted gets a tag with id -1."""
 
     def last_time(self, tag: int) -> int | None:
-        """Source time of the newest sample taken of a tag, ns, for filling a gap."""
+        """Source time of the newest value taken of a tag, ns, for filling a gap: marks of a lost
+        session do not count."""
 
     def now(self) -> int:
         """Nanoseconds UTC by the node's clock."""

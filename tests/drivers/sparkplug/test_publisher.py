@@ -15,7 +15,8 @@ from baotu.drivers.sparkplug.driver import Client, HostSettings
 from baotu.drivers.sparkplug.publisher import NodeSettings, Server
 from baotu.edge.mqtt import connect
 from baotu.sdk import Refused, Samples, Tag, Unreachable
-from baotu.sdk.testing.sessions import PlayedFeed, RecordingLine, running
+from baotu.sdk.testing.serving import PlayedFeed
+from baotu.sdk.testing.sessions import RecordingLine, running
 
 from .brokers import embedded, free_port, mosquitto
 from .peers import Peer, js_peer

@@ -15,16 +15,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn
 
 import numpy as np
 
 from ..driver import SessionDriver
 from ..errors import Refused, Unreachable
-from ..mqtt import Broker, Mqtt, Will
+from ..mqtt import Mqtt
 from ..quality import Quality
 from ..samples import Samples
 from ..tag import Found, Tag
+from .serving import no_mqtt
 
 Action = Callable[[], Awaitable[None]]
 STOP_S = 2.0  # how long a driver may take to end after it was cancelled
@@ -41,10 +41,6 @@ class Mark:
 
 
 NANOSECONDS = 10**17  # 1973 as ns; in any coarser unit the present lies below
-
-
-def no_mqtt(broker: Broker, will: Will | None = None) -> NoReturn:
-    raise AssertionError("this test gave no MQTT: pass mqtt=baotu.edge.mqtt.connect")
 
 
 class RecordingLine:
@@ -151,63 +147,6 @@ class RecordingLine:
 
 
 Lines = Callable[[Sequence[Tag]], RecordingLine]
-
-
-class PlayedFeed:
-    """A `Feed` for checking serving drivers: give it tags and newest samples, then `push` more.
-
-    Writes of the peer are kept in `writes`; `refuse` is raised for them when set.
-    """
-
-    def __init__(
-        self, tags: Sequence[Tag], latest: Sequence[Samples] = (), mqtt: Mqtt | None = None
-    ) -> None:
-        self.mqtt = mqtt or no_mqtt
-        self._tags, self._latest = list(tags), list(latest)
-        self._queue: asyncio.Queue[Samples] = asyncio.Queue(1000)
-        self.writes: list[tuple[int, float | str, str]] = []
-        self.missed: list[Samples] = []  # what a peer has not got, see `StoreAndForward`
-        self.confirmed = 0
-        self.refuse: Exception | None = None
-
-    def tags(self) -> Sequence[Tag]:
-        return self._tags
-
-    def latest(self) -> list[Samples]:
-        return list(self._latest)
-
-    async def samples(self) -> AsyncIterator[Samples]:
-        while True:
-            yield await self._queue.get()
-
-    def push(self, samples: Samples) -> None:
-        self._queue.put_nowait(samples)
-
-    def forward(self, limit_mb: int, when_full: str) -> PlayedFeed:
-        return self
-
-    def begin(self) -> None:
-        """What is pushed from now on is live; `missed` is the past. See StoreAndForward."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
-
-    def live(self) -> list[Samples]:
-        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
-
-    async def past(self, most: int) -> list[Samples]:
-        parts: list[Samples] = []
-        while self.missed and sum(map(len, parts)) < most:
-            parts.append(self.missed.pop(0))
-        return parts
-
-    async def confirm(self) -> bool:
-        self.confirmed += 1
-        return True
-
-    async def write(self, tag: int, value: float | str, who: str) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.writes.append((tag, value, who))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -28,7 +28,8 @@ from asyncua.server.internal_subscription import InternalSubscription
 from baotu.drivers.opcua import DRIVER
 from baotu.drivers.opcua.wire import EPOCH_TICKS
 from baotu.sdk import Samples, Tag
-from baotu.sdk.testing.sessions import PlayedFeed, RecordingLine, running
+from baotu.sdk.testing.serving import PlayedFeed
+from baotu.sdk.testing.sessions import RecordingLine, running
 
 RECORD = np.dtype(
     [("handle", "<u4"), ("mask", "u1"), ("kind", "u1"), ("value", "<f8"), ("source", "<i8"),

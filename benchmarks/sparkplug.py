@@ -30,6 +30,7 @@ from baotu.drivers.sparkplug import codec
 from baotu.drivers.sparkplug.driver import Client, HostSettings
 from baotu.drivers.sparkplug.edge_node import EdgeNode, Shape
 from baotu.drivers.sparkplug.host import Host, Message
+from baotu.edge.mqtt import connect
 from baotu.sdk import Samples, Tag
 from baotu.sdk.testing.sessions import RecordingLine, running
 
@@ -89,7 +90,7 @@ def alone(total: int) -> list[dict]:
                 for _, payload in messages:
                     codec.decode(payload)
                 best.append(time.process_time() - began)
-            line = RecordingLine(tags(size, "n"), keeps=False)
+            line = RecordingLine(tags(size, "n"), keeps=False, mqtt=connect)
             host = Host(line, tags(size, "n"))
             host.receive(birth(size, "n", shape), 0.0)
             line.count = 0
@@ -172,7 +173,7 @@ async def born(process, line: RecordingLine) -> None:
 
 
 async def through(port: int, shape: str, size: int, count: int) -> dict:
-    line = RecordingLine(tags(size, "n"), keeps=False)
+    line = RecordingLine(tags(size, "n"), keeps=False, mqtt=connect)
     process = await edge_node(port, shape, size, count, 0.0, "n")
     async with running(Client(HostSettings(port=port, rebirth="never")), tags(size, "n"), line):
         await line.until(lambda: line.ups > 0, 5, "up")
@@ -195,7 +196,7 @@ class Late(RecordingLine):
     """Keeps how late each sample came: its value is the second it was sent."""
 
     def __init__(self, tags: list[Tag]) -> None:
-        super().__init__(tags, keeps=False)
+        super().__init__(tags, keeps=False, mqtt=connect)
         self.late: list[float] = []
 
     def deliver(self, samples: Samples) -> None:
@@ -205,7 +206,10 @@ class Late(RecordingLine):
 
 async def neighbour(port: int, beside: int, seconds: float, pause: float = 0.0) -> dict:
     """Latency of one session, 100 messages a second, beside a burst on another, same loop."""
-    line, busy = Late(tags(1, "quiet")), RecordingLine(tags(1, "n"), keeps=False)
+    line, busy = (
+        Late(tags(1, "quiet")),
+        RecordingLine(tags(1, "n"), keeps=False, mqtt=connect),
+    )
     quiet = await edge_node(port, "alias, double", 1, int(seconds * 100), 0.01, "quiet")
     burst = await edge_node(port, "alias, double", 1, beside, pause, "n")
     settings = HostSettings(port=port, rebirth="never")

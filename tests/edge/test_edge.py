@@ -265,18 +265,22 @@ async def test_a_full_log_is_told_and_acquisition_goes_on(tmp_path):
 
 @in_loop
 async def test_a_session_is_run_again_and_marks_its_tags(tmp_path):
-    bench, runs = Bench(tmp_path, JumpingClock()), []
+    bench, runs, given = Bench(tmp_path, JumpingClock()), [], []
 
     async def run(tags, line):
         runs.append(bench.clock.monotonic())
+        if given:  # the marks of each loss are newer; the gap begins at the last value
+            assert line.last_time(tags[0].id) == given[-1]
         if len(runs) in (2, 3):
             raise Unreachable("broker away")
         line.up()
         line.note(session="abc", pending=3)
-        line.deliver(Samples.of(tags[0].id, line.now(), [float(len(runs))]))
+        given.append(line.now())
+        line.deliver(Samples.of(tags[0].id, given[-1], [float(len(runs))]))
         line.mark(np.array([tags[1].id]), Quality.BAD_SENSOR_FAILURE)
         await bench.clock.sleep(5)
-        assert line.last_time(tags[0].id) is not None and line.last_time(tags[1].id)
+        assert line.last_time(tags[0].id) == given[-1]
+        assert line.last_time(tags[1].id) is None, "a mark is no value"
         if len(runs) == 1:
             raise Unreachable("session ended")
         await asyncio.Event().wait()

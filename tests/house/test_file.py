@@ -119,3 +119,29 @@ def test_the_reference_is_what_the_program_says():
     assert written == reference(Registry()), (
         "run: baotu config --reference > docs/reference/configuration.md"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://li:geheim@[::1]/baotu", "holds a password"),
+        ("postgresql://li@/baotu?host=::1&password=geheim", "holds a password"),
+        ("postgresql://li:geheim@[::1/baotu", "is no address"),
+        ("postgresql://li:geheim@[::1]:x/baotu", "is no address"),
+        ("mysql://li:geheim@[::1]/baotu", "names no PostgreSQL database"),
+        ("postgresql://li@[::1]", "names no PostgreSQL database"),
+    ],
+)
+def test_a_wrong_address_of_the_records_is_told_without_repeating_it(tmp_path, url, said):
+    [problem] = problems(tmp_path, f'[records]\nurl = "{url}"\n')
+
+    assert said in problem and "geheim" not in problem
+
+
+def test_the_password_file_of_the_records_lies_beside_the_configuration(tmp_path):
+    (tmp_path / "word").write_text("geheim\n")
+    text = '[records]\nurl = "postgresql://li@[::1]/baotu"\npassword_file = "word"\n'
+    records = load(tmp_path / "node.toml", text).basics.records
+
+    assert records.password() == "geheim"
+    assert "geheim" not in repr(records)

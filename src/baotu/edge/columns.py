@@ -70,6 +70,7 @@ class Columns:
         self.time = np.zeros(0, "i8")  # the latest sample of each tag
         self.value = np.zeros(0)
         self.quality = np.zeros(0, "u1")
+        self.heard = np.zeros(0, "i8")  # the latest that carried a value, 0: none did
         self.text: dict[int, str] = {}
         self.any_scaled = self.any_clamped = self.any_boolean = False
 
@@ -105,6 +106,8 @@ class Columns:
             tag, time = fresh.tag, fresh.time
         self.time[tag] = time
         self.quality[tag] = fresh.quality
+        told = ~void(fresh)
+        self.heard[tag[told]] = time[told]
         if fresh.is_text:
             self.text.update(zip(tag.tolist(), fresh.value.tolist(), strict=True))
         else:
@@ -114,6 +117,7 @@ class Columns:
         ids = tags.id.astype(np.intp)
         kind = np.fromiter(map(KINDS.__getitem__, tags.values("kind")), "u1", len(tags))
         other = ids[(self.kind[ids] != kind) & (self.kind[ids] != NONE)]
+        self.heard[other] = 0
         self.quality[other] = NEVER  # of another kind now: what was seen means nothing
         self.kind[ids] = kind
         self.numerator[ids], self.addend[ids], self.denominator[ids] = scaling.T

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from baotu.sdk import (
 )
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health, State
-from baotu.sdk.ports import Board, Reply
+from baotu.sdk.ports import Board, Past, Reply
 from baotu.sdk.tags import ById, Tags
 
 from .crew import Crew, supervise
@@ -63,16 +64,18 @@ class Edge:
         ask: Ask | None = None,
         on_tags: Callable[[Sequence[Tag]], None] | None = None,
         jitter: Callable[[], float] = random.random,
+        past: Past | None = None,
     ) -> None:
         """folder: for the tag registry and recordings. sink: takes samples in engineering units,
         quickly; a BaotuError of it means they are lost. ask: carries writes of outside clients
         through the platform's chain; None: they are denied. on_tags: told the whole tag table
-        whenever it changed. Made in the loop in which it will run."""
+        whenever it changed. past: the log behind the sink, for servers. Made in the loop in which it will run."""
         self.name, self.clock, self.settings = name, clock, settings or EdgeSettings()
         self.devices: dict[str, Device] = {}
         self.servers: dict[str, Server] = {}
         self.table = TagTable(TagRegistry(folder / "tags.registry"))
         self._board, self._ask, self._on_tags = board, ask, on_tags
+        self._past, self._books = past, folder / "servers"
         self._wall, self._crew = Wall(clock), Crew()
         self.flow = Flow(sink, clock, self._wall, self.settings.linger_ms / 1000)
         self.flow.devices = self.devices
@@ -164,9 +167,11 @@ class Edge:
             ids = self.tags().id.astype("i8")
         return self.flow.pipeline.columns.latest(ids)
 
-    def feed(self, under: Sequence[str] = ()) -> EdgeFeed:
+    def feed(self, under: Sequence[str] = (), name: str = "feed") -> EdgeFeed:
         """What somebody is fed with who serves tags below these paths; `drop_feed` ends it."""
-        feed = EdgeFeed(self, under, self.settings.feed_samples, self._ask)
+        book = self._books / f"{quote(name, safe=' ')}.json"
+        most = self.settings.feed_samples
+        feed = EdgeFeed(self, under, most, self._ask, self._past, book)
         self.flow.feeds.append(feed)
         return feed
 
@@ -245,8 +250,9 @@ class Edge:
         return tags
 
     def _last_time(self, tag: int) -> int | None:
-        known = self.latest(np.array([tag], "i8")) if tag in self.table.by_id else []
-        return next((int(part.time[0]) for part in known if len(part)), None)
+        """Of a value: that nobody answered since then is what makes the gap, not its end."""
+        heard = int(self.flow.pipeline.columns.heard[tag]) if tag in self.table.by_id else 0
+        return heard or None
 
     def _tags_of(self, spec: DeviceSpec) -> Tags:
         own = Tags.of(spec.tags)
@@ -262,7 +268,9 @@ class Edge:
         self._crew.own(f"device/{spec.name}", supervise(device))
 
     def _start_server(self, spec: ServerSpec) -> None:
-        server = self.servers[spec.name] = Server(spec, self.feed(spec.under), self._ground)
+        server = self.servers[spec.name] = Server(
+            spec, self.feed(spec.under, spec.name), self._ground
+        )
         server.report()
         self._crew.own(f"server/{spec.name}", supervise(server))
 

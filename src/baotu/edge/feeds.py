@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from baotu.sdk import Denied, Samples
+from baotu.sdk.mqtt import Broker, MqttSession, Will
+from baotu.sdk.ports import Past
 from baotu.sdk.tags import Tags
 
+from . import mqtt
+from .forward import Forward
 from .intake import Intake
 
 Ask = Callable[[int, float | str, str], Awaitable[None]]
@@ -25,9 +31,16 @@ class Source(Protocol):
 
 
 class EdgeFeed:
-    """Implements `sdk.driver.Feed` for tags below the asset paths `under`; () means all."""
+    """Implements `sdk.driver.Feed` for tags below the asset paths `under`; () means all.
 
-    def __init__(self, source: Source, under: Sequence[str], most: int, ask: Ask | None) -> None:
+    past, book: the edge's log, and the file in which is kept how far the peer has got in it.
+    """
+
+    def __init__(
+        self, source: Source, under: Sequence[str], most: int, ask: Ask | None,
+        past: Past | None = None, book: Path = Path("forward"),
+    ) -> None:  # fmt: skip
+        self._forward = Forward(past, book, most, self._chosen_of)
         self._source, self._under, self._most, self._ask = source, tuple(under), most, ask
         self._streams: list[Stream] = []
         self._seen = self._mine = Tags.of(())
@@ -36,7 +49,13 @@ class EdgeFeed:
     @property
     def dropped(self) -> int:
         """Samples that slow readers have lost."""
-        return sum(stream.intake.dropped for stream in self._streams)
+        return sum(stream.intake.dropped for stream in self._streams) + self._forward.dropped
+
+    def figures(self) -> Mapping[str, float]:
+        """Of store and forward: frames that wait, frames that were given up."""
+        if not self._forward.limit_mb:
+            return {}
+        return {"waiting": self._forward.owed, "missed": self._forward.missed}
 
     def tags(self) -> Tags:
         tags = self._source.tags()
@@ -56,6 +75,15 @@ class EdgeFeed:
         self._streams.append(stream)
         return stream
 
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        return mqtt.connect(broker, will)
+
+    def forward(self, limit_mb: int, when_full: str) -> Forward:
+        self._forward.limit_mb, self._forward.full = limit_mb, when_full
+        return self._forward
+
     async def write(self, tag: int, value: float | str, who: str) -> None:
         if self._ask is None:
             raise Denied("writing from outside is switched off on this node")
@@ -63,18 +91,27 @@ class EdgeFeed:
             raise Denied(f"tag {tag} is not offered here")
         await self._ask(tag, value, who)
 
-    def put(self, samples: Samples) -> None:
-        """From the edge: never blocks."""
-        if not self._streams:
+    def put(self, samples: Samples, position: int = 0) -> None:
+        """From the edge: never blocks. position: of its last frame in the log."""
+        if not self._streams and not self._forward.open:
             return
-        if self._under:
-            self.tags()
-            samples = samples.where(self._chosen[samples.tag])
+        samples = self._chosen_of(samples)
+        self._forward.put(samples, position)
         for stream in self._streams:
             stream.intake.put(samples)
 
+    def _chosen_of(self, samples: Samples) -> Samples:
+        """What is offered here; tags of former times are not."""
+        if not self._under:
+            return samples
+        self.tags()
+        known = samples.tag < len(self._chosen)
+        known[known] = self._chosen[samples.tag[known]]
+        return samples.where(known)
+
     def close(self) -> None:
         self._streams.clear()
+        self._forward.close()
 
     def _below(self, asset: str) -> bool:
         return any(asset == path or asset.startswith(f"{path}/") for path in self._under)

@@ -15,7 +15,7 @@ from .feeds import EdgeFeed
 from .pipeline import Pipeline
 from .ticks import Wall
 
-Sink = Callable[[Samples], None]
+Sink = Callable[[Samples], int | None]  # its sequence in the log, where there is one
 QUOTA = 8_192  # samples of one device in one pass: a flood waits in its own queue
 
 log = structlog.get_logger("baotu.edge")
@@ -33,6 +33,7 @@ class Flow:
         self.why = ""  # what the sink said last, empty when it took
         self._sink, self._clock, self._wall, self._linger = sink, clock, wall, linger_s
         self._jumps = wall.jumps
+        self._position = 0  # of what the sink took last
 
     async def drain(self) -> None:
         """For ever; between two passes the loop serves whoever waits."""
@@ -70,13 +71,13 @@ class Flow:
 
     def hand_on(self, parts: Iterable[Samples]) -> None:
         for samples in parts:
-            for feed in self.feeds:
-                feed.put(samples)
             self._give(samples)
+            for feed in self.feeds:
+                feed.put(samples, self._position)
 
     def _give(self, samples: Samples) -> None:
         try:
-            self._sink(samples)
+            self._position = self._sink(samples) or self._position
         except BaotuError as error:
             if not self.why:
                 log.error("samples are lost: the log takes no more", why=str(error))

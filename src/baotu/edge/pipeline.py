@@ -90,6 +90,7 @@ class Pipeline:
     def rewind(self, now: int) -> None:
         """The clock was set back to `now`: what comes is the newest although its time is not."""
         np.minimum(self.columns.time, now, out=self.columns.time)
+        np.minimum(self.columns.heard, now, out=self.columns.heard)
         self._derivation.rewind()
         self._reporter.rewind(now)
 

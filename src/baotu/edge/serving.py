@@ -51,6 +51,7 @@ class Server:
         figures: dict[str, float | str] = {
             "driver": self.spec.driver, "address": self.address,
             "tags": len(self.feed.tags()), "dropped": self.feed.dropped,
+            **self.feed.figures(),
         }  # fmt: skip
         self.ground.board.put(
             Health(

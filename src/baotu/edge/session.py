@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import numpy as np
 
@@ -17,8 +18,10 @@ from baotu.sdk import (
     Tag,
     Unreachable,
 )
+from baotu.sdk.mqtt import Broker, MqttSession, Will
 from baotu.sdk.tags import ById, Tags
 
+from . import mqtt
 from .device import Device, Ground
 from .refusals import quality_of
 from .spec import DeviceSpec
@@ -119,6 +122,11 @@ class DeviceLine:
     def up(self) -> None:
         if self._open:
             self._of.stands()
+
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        return mqtt.connect(broker, will)
 
     def note(self, **figures: float | str) -> None:
         self._of.notes.update(figures)

@@ -22,6 +22,7 @@ from baotu.sdk.tag import Tag
 from .frame import encode, split
 from .log import Log
 from .message import WriteAsked, check_name, key, pack, pack_healths, unpack
+from .past import LogPast
 from .sender import Sender
 from .settings import FabricSettings
 from .wire import Request, Wire
@@ -54,6 +55,7 @@ class EdgeLink:
             segment=settings.segment_mb * MB,
             full=cast(Literal["drop_oldest", "refuse"], settings.when_full),
         )
+        self.past = LogPast(self.log)
         hub = check_name(settings.hub, "a hub")
         self._sender = Sender(
             wire, self.log, edge, hub, short=settings.short_frames, tell=self._linked

@@ -22,6 +22,7 @@ from .frame import HEADER, records, seal
 
 Full = Literal["drop_oldest", "refuse"]
 Write = Callable[[int, bytes], int]
+READERS = 4  # places in the log that are remembered: the lanes of the link, a bridge or two
 SEGMENTS = 8  # a full log gives up one of at least so many parts
 
 
@@ -69,7 +70,7 @@ class Log:
         self.dropped = 0  # frames given up by the policy since start
         self.acked = self._hint()  # everything up to here is in history
         self.trouble = ""  # why the disk does not take it, empty when it does
-        self._seek: tuple[int, int, int] = (0, 0, 0)  # segment, sequence, offset after it
+        self._seek: dict[tuple[int, int], int] = {}  # segment, sequence → offset after it
         self._file, self._torn = -1, False
         if self._firsts:
             self._recover(self._firsts[-1])
@@ -226,18 +227,34 @@ class Log:
                 break
             end, last = stop, sequence
         if end:
-            self._seek = (segment, last, start + end)
+            self._remember(segment, last, start + end)
             return Run(follows=after, last=last, data=data[:end])
         # the next record is damaged: skip it alone if one can see what follows, else the segment
         skip = _behind_damage(data + more(), 0, after)
         lost = after + 1 if skip else upto
-        self._seek = (segment, lost, start + skip) if skip else (0, 0, 0)
+        if skip:
+            self._remember(segment, lost, start + skip)
         return Run(follows=lost, last=lost, lost=(after + 1, lost))
 
     def _offset(self, segment: int, after: int) -> int | None:
         if after == segment - 1:
             return 0
-        return self._seek[2] if self._seek[:2] == (segment, after) else None
+        with self._lock:
+            return self._seek.pop((segment, after), None)
+
+    def _remember(self, segment: int, sequence: int, offset: int) -> None:
+        """Where this reader goes on; several read different parts of the log in turns."""
+        with self._lock:
+            self._seek[segment, sequence] = offset
+            while len(self._seek) > READERS:
+                del self._seek[next(iter(self._seek))]
+
+    def segments(self) -> list[tuple[int, int, int]]:
+        """(first sequence, last, bytes) of each segment that has records, the oldest first."""
+        with self._lock:
+            ends = [*(first - 1 for first in self._firsts[1:]), self.last]
+            rows = zip(self._firsts, ends, strict=False)  # no segment yet, no row
+            return [(first, last, self._sizes[first]) for first, last in rows if last >= first]
 
     # the folder --------------------------------------------------------------------------------
     def _path(self, first: int) -> Path:

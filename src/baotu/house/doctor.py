@@ -19,7 +19,8 @@ from typing import Literal
 import msgspec
 
 from baotu.kernel.registry import Registry
-from baotu.sdk import ConfigError
+from baotu.records import FILE, look, plainly
+from baotu.sdk import ConfigError, Unreachable
 
 from .file import HouseConfig, examine
 from .settings import address
@@ -62,6 +63,8 @@ def examine_house(path: Path) -> Iterator[Finding]:
             state="warning", about="位号文件 Tag file", found=str(warning), advice="correct the row"
         )
     yield from _data(config.basics.node.data)
+    if config.basics.node.role != "edge":
+        yield from _records(config)
     yield from _running(config)
 
 
@@ -192,6 +195,42 @@ def _data(folder: Path) -> Iterator[Finding]:
         about="落盘 Sync to disk",
         found=f"{took * 1000:.1f} ms",
         advice="" if took < SLOW_SYNC_S else "a slow disk makes every commit slow: use an SSD",
+    )
+
+
+def _records(config: HouseConfig) -> Iterator[Finding]:
+    """The embedded file, or what the PostgreSQL server says of itself."""
+    about, settings = "记录 Records", config.basics.records
+    file = config.basics.node.data / FILE
+    if not settings.url:
+        yield Finding(state="good", about=about, found=f"embedded SQLite, {file}")
+        return
+    if file.exists():
+        yield Finding(
+            state="warning",
+            about=about,
+            found=f"{file} is of before: what is agreed is now in {plainly(settings.url)}",
+            advice="move it away once you no longer need it, or take [records] url out",
+        )
+    try:
+        told = look(settings)
+    except (ConfigError, Unreachable) as error:
+        hint = getattr(error, "hint", "")
+        why = getattr(error, "why", "") or str(error)
+        yield Finding(state="bad", about=about, found=why, advice=hint)
+        return
+    for wrong, found, advice in (
+        (told["may_create"] != "true", "this user may not make tables", "GRANT CREATE ON SCHEMA"),
+        (told["encoding"] != "utf8", f"encoding {told['encoding']}", "createdb -E UTF8"),
+        (told["fsync"] != "on", "a power cut may lose what was answered", "fsync = on"),
+    ):
+        if wrong:
+            yield Finding(state="bad", about=about, found=found, advice=advice)
+    yield Finding(
+        state="good",
+        about=about,
+        found=f"PostgreSQL {told['version']} at {plainly(settings.url)}: "
+        f"{int(told['bytes']) / 1e6:.1f} MB, answers in {told['ms']} ms",
     )
 
 

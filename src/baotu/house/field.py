@@ -48,6 +48,7 @@ class Field:
         self.edge = Edge(
             name=self.name, folder=folder, sink=self._append, board=board, clock=clock,
             settings=basics.edge, ask=ask, on_tags=self.link.hello,
+            past=self.link.past,
         )  # fmt: skip
         self._config = config
 
@@ -68,8 +69,8 @@ class Field:
     def tags(self) -> Sequence[Tag]:
         return self.edge.tags()
 
-    def _append(self, samples: Samples) -> None:
-        self.link.append(samples)
+    def _append(self, samples: Samples) -> int:
+        return self.link.append(samples)
 
     def _write(self, tag: int, value: float | str, deadline: int) -> Reply:
         left = (deadline - self.clock.now()) / 1e9

@@ -106,10 +106,11 @@ class _House:
         self.places = {"config": base, "data": kept}
         node = replace(node, data=kept, plugins=base / node.plugins if node.plugins else None)
         self.registry = Registry(node.plugins)
+        placed = {name: self.placed(getattr(basics, name)) for name in ("fabric", "records")}
         return HouseConfig(
             path=self.path,
             text=self.text,
-            basics=replace(basics, node=node, fabric=self.placed(basics.fabric)),
+            basics=replace(basics, node=node, **placed),
             assets=self.assets(),
             types=self.types(),
             devices=tuple(d for d in self.each("device", self.device) if d),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import structlog
 
 from baotu.assets import PlantModel
 from baotu.history.duck import DuckHistory
@@ -25,14 +26,15 @@ from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import Schedule
 from baotu.kernel.streams import Streams
 from baotu.kernel.writes import PERMISSION, Writes
-from baotu.records.sqlite import SqliteStore
-from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag
+from baotu.records import open_store
+from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
 
 from .file import HouseConfig
 from .proofs import Prover
 
+log = structlog.get_logger("baotu.hub")
 LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
 OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
 
@@ -72,7 +74,7 @@ class Hub:
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
-        store = SqliteStore(data / "records.db")
+        store = open_store(self.config.basics.records, data)
         self._stack.add("records", store.close)
         granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(
@@ -130,7 +132,10 @@ class Hub:
         """A line in the audit about the platform itself: a gap, a quarantined frame."""
         caller = Caller("platform", self.organisation, frozenset())
         why = ", ".join(f"{k} {v}" for k, v in about.items())
-        self.chain.note("fabric", what, caller, "noted", why)
+        try:
+            self.chain.note("fabric", what, caller, "noted", why)
+        except Unreachable as away:  # the link must go on without its line in the audit
+            log.warning("not in the audit", what=what, why=why, records=str(away))
 
     # for the console ----------------------------------------------------------
 

@@ -204,8 +204,9 @@ class Node:
         hub = self._need_hub()
         return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
 
-    def _backup(self, to: str) -> int:
-        return copy_node(self.config.basics.node.data, self._need_hub().history, Path(to))
+    def _backup(self, to: str) -> str:
+        basics = self.config.basics
+        return copy_node(basics.node.data, self._need_hub().history, Path(to), basics.records)
 
     def _fault(self, name: str, on: bool) -> bool:
         if self.faults is not None:

@@ -12,6 +12,7 @@ from typing import Literal, cast
 
 from baotu.assets import PlantModel, tagfile
 from baotu.history.duck import DuckHistory
+from baotu.records import FILE, RecordsSettings, plainly
 from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.ports import Format, History, Plant
 from baotu.sdk.samples import nanoseconds
@@ -20,7 +21,7 @@ from .control import ask, running
 from .file import load
 
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
-DATABASES = ("assets.db", "records.db")
+ASSETS = "assets.db"
 
 
 def data_folder(config: Path, data: Path | None) -> Path:
@@ -71,42 +72,57 @@ def export_tags(
 
 
 def backup(config: Path, data: Path | None, to: Path) -> str:
-    """A consistent copy of a node's data in a new folder. Raises ConfigError when it exists."""
+    """A consistent copy of a node's data in a new folder; a sentence on what it covers. Raises
+    ConfigError when the folder is there already."""
     if to.exists():
         raise ConfigError("is there already", str(to), "name a folder that does not exist")
     folder = data_folder(config, data)
     if running(folder):
-        size = ask(folder, "backup", to=str(to.absolute()), deadline_s=3600.0)
-    else:
-        _must_exist(folder)
-        history = DuckHistory(folder / "history")
-        try:
-            size = copy_node(folder, history, to)
-        finally:
-            history.close()
-    return f"{to}: {size / 1e6:.1f} MB"
+        return str(ask(folder, "backup", to=str(to.absolute()), deadline_s=3600.0))
+    _must_exist(folder)
+    records = load(config).basics.records if config.exists() else RecordsSettings()
+    history = DuckHistory(folder / "history")
+    try:
+        return copy_node(folder, history, to, records)
+    finally:
+        history.close()
 
 
-def copy_node(folder: Path, history: DuckHistory, to: Path) -> int:
-    """History, databases and the edge's own files; the bytes copied. A failure leaves no folder
-    that looks like a backup."""
+def copy_node(folder: Path, history: DuckHistory, to: Path, records: RecordsSettings) -> str:
+    """History, databases and the edge's own files; says what it covers, and what not. A failure
+    leaves no folder that looks like a backup."""
     part = to.with_name(to.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     history.backup(part / "history")
-    for name in DATABASES:
+    covers = ["history"]
+    for name in (ASSETS,) if records.url else (ASSETS, FILE):  # a file of before is not ours
         if (folder / name).exists():
-            source, target = sqlite3.connect(folder / name), sqlite3.connect(part / name)
-            with target:
-                source.backup(target)
-            source.close()
-            target.close()
+            _copy_database(folder / name, part / name)
+            covers.append(name.removesuffix(".db"))
     if (folder / "edge").exists():
         shutil.copytree(
             folder / "edge", part / "edge", ignore=shutil.ignore_patterns("log", "recordings")
         )
+        covers.append("edge")
     part.rename(to)
-    return sum(p.stat().st_size for p in to.rglob("*") if p.is_file())
+    size = sum(p.stat().st_size for p in to.rglob("*") if p.is_file())
+    return f"{to}: {size / 1e6:.1f} MB: {', '.join(covers)}{_without(records)}"
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    old, new = sqlite3.connect(source), sqlite3.connect(target)
+    with new:
+        old.backup(new)
+    old.close()
+    new.close()
+
+
+def _without(records: RecordsSettings) -> str:
+    if not records.url:
+        return ""
+    where = plainly(records.url)
+    return f"; 不含记录 without the records: they are in {where}, take them with pg_dump '{where}'"
 
 
 def write_tags(config: Path, out: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 from baotu.edge.spec import EdgeSettings
 from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
+from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
 
 Role = Literal["all", "edge", "hub"]
@@ -102,6 +103,7 @@ SECTIONS: dict[str, type] = {
     "node": NodeSettings,
     "console": ConsoleSettings,
     "history": HistorySettings,
+    "records": RecordsSettings,
     "fabric": FabricSettings,
     "edge": EdgeSettings,
     "jobs": JobSettings,
@@ -116,6 +118,7 @@ class Basics:
     node: NodeSettings = field(default_factory=NodeSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    records: RecordsSettings = field(default_factory=RecordsSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)

@@ -14,9 +14,22 @@ from multiprocessing.synchronize import Event as Flag
 from typing import Annotated as A
 from typing import Any
 
+import structlog
 from sqlalchemy import select
 
-from baotu.sdk import App, Call, Caller, Conflict, Fact, Records, command, page, query, view
+from baotu.sdk import (
+    App,
+    Call,
+    Caller,
+    Conflict,
+    Fact,
+    Records,
+    Unreachable,
+    command,
+    page,
+    query,
+    view,
+)
 from baotu.sdk.door import Change
 from baotu.sdk.jobs import JobRun
 
@@ -29,7 +42,10 @@ NEXT = (
     "WHERE state = 'queued' ORDER BY id LIMIT ?"
 )
 LOADING_S = 60.0  # to start a process and load the app's modules, at most
+AWAY_S = 1.0  # between two tries while the records are away
 STEP = 0.02  # progress is written in steps of 2 %
+
+log = structlog.get_logger("baotu.jobs")
 
 
 class Jobs(App):
@@ -112,17 +128,23 @@ class Runner:
         self.time_s = time_s
         self._running: list[Running] = []
         self._ended = False
+        self._halted = threading.Event()  # set by `stop`
         self._heard, self._wake = multiprocessing.Pipe(duplex=False)
         self._woken = threading.Event()  # a word is in the pipe: one is enough, it has a bound
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         self._ended = False
-        self._change("UPDATE {} SET state = 'queued', progress = 0.0 WHERE state = 'running'")
-        self._change("UPDATE {} SET state = 'cancelled' WHERE state = 'cancelling'")
+        self._halted.clear()
+        self._start_over()
         self._forget = self.chain.watch(self._look)
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
         self._thread.start()
+
+    def _start_over(self) -> None:
+        """What ran before is begun again, what was to be cancelled is."""
+        self._change("UPDATE {} SET state = 'queued', progress = 0.0 WHERE state = 'running'")
+        self._change("UPDATE {} SET state = 'cancelled' WHERE state = 'cancelling'")
 
     def stop(self, deadline_s: float = 5.0) -> None:
         """Ends the workers; their jobs start over when the platform does."""
@@ -130,6 +152,7 @@ class Runner:
             return
         self._forget()
         self._ended = True
+        self._halted.set()
         self._rouse()
         self._thread.join(deadline_s)
         self._thread = None
@@ -146,13 +169,30 @@ class Runner:
     def _loop(self) -> None:
         try:
             while not self._ended:
-                self._begin()
-                self._listen()
+                try:
+                    self._begin()
+                    self._listen()
+                except Unreachable as away:
+                    log.warning("jobs wait for the records, then start over", why=str(away))
+                    self._end_all()
+                    self._wait_for_store()
         finally:
-            for one in self._running:
-                one.process.kill()
-                one.process.join(1)
-            self._running.clear()
+            self._end_all()
+
+    def _end_all(self) -> None:
+        for one in self._running:
+            one.process.kill()
+            one.process.join(1)
+        self._running.clear()
+
+    def _wait_for_store(self) -> None:
+        """Nobody knows what became of the last change: as after a fall, what ran starts over."""
+        while not self._halted.wait(AWAY_S):
+            try:
+                self._start_over()
+            except Unreachable:
+                continue
+            return
 
     def _begin(self) -> None:
         free = self.workers - len(self._running)

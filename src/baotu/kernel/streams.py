@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
-from baotu.sdk import Alarm, Call, Caller, Fact, Records, Samples
+from baotu.sdk import Alarm, Call, Caller, Fact, Records, Samples, Unreachable
 from baotu.sdk.ports import History, Live, Plant
 
 from .effects import Chain, Deed
@@ -21,8 +22,11 @@ from .handlers import Handler
 
 HOUR = 3600 * 10**9
 NEVER = np.iinfo("i8").max
+AWAY_S = 1.0  # between two tries while the records are away
 AT_ONCE = 50_000  # samples of one tag read from history at a time
 ACTIVE = "SELECT organisation, app, tag, kind FROM alarms_alarm_row WHERE active = TRUE ORDER BY id"
+
+log = structlog.get_logger("baotu.streams")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,12 +75,14 @@ class Streams:
         self._waiting = 0  # samples in the queue
         self._missed: dict[int, tuple[int, int]] = {}  # tag → first, last time not taken
         self._behind = False
-        self._ended = False
+        self._ended = self._away = False
+        self._pause = threading.Event()  # set by `stop`
         self._thread: threading.Thread | None = None
 
     # -- life -----------------------------------------------------------------------------------
     def start(self) -> None:
         self._ended = False
+        self._pause.clear()
         self.chain.blame.begin(self.chain.apps)
         self._forget = self.live.watch(self.take)
         self._thread = threading.Thread(target=self._loop, name="apps", daemon=True)
@@ -88,6 +94,7 @@ class Streams:
             return
         self._forget()
         self._ended = True
+        self._pause.set()
         self._ready.set()
         self._thread.join(deadline_s)
         self._thread = None
@@ -123,10 +130,26 @@ class Streams:
         self.resume()
         while not self._ended:
             self.pump()
-            pause = min((tick() for tick in self.ticks), default=1.0)
-            self._ready.wait(min(max(pause, 0.0), 1.0))
+            self._ready.wait(min(max(self._tick(), 0.0), 1.0))
             self._ready.clear()
         self.pump()
+
+    def _tick(self) -> float:
+        """In how many seconds again. While the records are away nothing is due: it is done late."""
+        try:
+            return min((tick() for tick in self.ticks), default=1.0)
+        except Unreachable as away:
+            self._note(str(away))
+            return AWAY_S
+
+    def _note(self, away: str) -> None:
+        """Once lost, once back."""
+        if bool(away) != self._away:
+            self._away = bool(away)
+            if away:
+                log.warning("apps wait for the records", why=away)
+            else:
+                log.info("the records are back for the apps")
 
     def pump(self) -> None:
         """Run all that waits: the queue first, then what was missed, then what came meanwhile."""
@@ -159,8 +182,14 @@ class Streams:
                 deed = self._deed(handler, selection.organisation, part)
                 if deed is not None:
                     deeds.append(deed)
-        if deeds:
-            self.chain.submit_all(deeds)
+        while deeds:
+            replies = self.chain.submit_all(deeds)
+            lost = replies[0] if all(reply is replies[0] for reply in replies) else None
+            if not isinstance(lost, Unreachable) or self._ended:
+                self._note("")
+                return
+            self._note(str(lost))  # nothing stands: again, while newer samples wait their turn
+            self._pause.wait(AWAY_S)
 
     def _deed(self, handler: Handler, organisation: str, part: Samples) -> Deed | None:
         """What is to be committed; None when a handler had nothing to say."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .choice import FILE, look, open_store
+from .settings import RecordsSettings, plainly
 from .sqlite import SqliteStore
 
-__all__ = ["SqliteStore"]
+__all__ = ["FILE", "RecordsSettings", "SqliteStore", "look", "open_store", "plainly"]

@@ -25,6 +25,7 @@ from .driver import (
     Request,
     ServingDriver,
     SessionDriver,
+    StoreAndForward,
 )
 from .errors import (
     BaotuError,
@@ -49,7 +50,7 @@ __all__ = [
     "Denied", "DriverEntry", "Edge", "Endpoint", "Event", "Evidence", "Fact", "Facts", "Feed",
     "Found", "Hysteresis", "Invalid", "Job", "Line", "Malformed", "PolledDriver", "Priority",
     "Property", "Quality", "Records", "Refused", "Request", "Samples", "ServingDriver",
-    "SessionDriver", "Table", "Tag", "Unreachable", "Window", "Write", "command", "derived",
+    "SessionDriver", "StoreAndForward", "Table", "Tag", "Unreachable", "Window", "Write", "command", "derived",
     "every", "money", "nanoseconds", "page", "parameter", "per_tag", "query", "refers", "result",
     "setting", "stream", "view",
 ]  # fmt: skip

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from .errors import Refused
+from .mqtt import Broker, MqttSession, Will
 from .quality import Quality
 from .samples import Samples
 from .tag import Found, Kind, Tag
@@ -100,13 +102,19 @@ class Line(Protocol):
         an address that is not wanted gets a tag with id -1."""
 
     def last_time(self, tag: int) -> int | None:
-        """Source time of the newest sample taken of a tag, ns, for filling a gap."""
+        """Source time of the newest value taken of a tag, ns, for filling a gap: marks of a lost
+        session do not count."""
 
     def now(self) -> int:
         """Nanoseconds UTC by the node's clock."""
 
     def up(self) -> None:
         """The session stands: logged once, shown in the console."""
+
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        """A session with an MQTT broker, for drivers that speak over one."""
 
     def note(self, **figures: float | str) -> None:
         """Counters and facts for the device's health: shown, and in /metrics when numbers."""
@@ -137,6 +145,27 @@ class SessionDriver(ABC):
 Served = Callable[[int, float | str], Any]
 
 
+class StoreAndForward(Protocol):
+    """Live samples and those of the time the peer was away, for a server whose peer comes and
+    goes. Nothing here waits for a peer or fails; one session at a time uses it."""
+
+    def begin(self) -> None:
+        """The peer is here: `live` collects from now on, and all that it has not confirmed
+        before now is `past`. Ends the session before."""
+
+    def live(self) -> list[Samples]:
+        """Everything acquired since the last call, in its order."""
+
+    async def past(self, most: int) -> list[Samples]:
+        """The next samples that the peer lacks, the oldest first, about `most`; [] for none.
+        Each tag's samples come in the order in which they were acquired."""
+
+    async def confirm(self) -> bool:
+        """All that was taken until now has reached the peer: it is never given again. True once
+        that survives a kill of this node; False while the newest of it is not safely in the log:
+        confirm again a little later."""
+
+
 class Feed(Protocol):
     """What the edge gives a `ServingDriver`: the tag tree and its life."""
 
@@ -147,6 +176,15 @@ class Feed(Protocol):
 
     def samples(self) -> AsyncIterator[Samples]:
         """Everything that is acquired from now on; a slow reader loses the oldest, never blocks."""
+
+    def mqtt(
+        self, broker: Broker, will: Will | None = None
+    ) -> AbstractAsyncContextManager[MqttSession]:
+        """A session with an MQTT broker, for servers that speak over one."""
+
+    def forward(self, limit_mb: int, when_full: str) -> StoreAndForward:
+        """Store and forward, always the same one. limit_mb: most of the past that is kept, in the
+        edge's log, 0 for none; when_full: "drop_oldest" or "drop_newest" of it."""
 
     async def write(self, tag: int, value: float | str, who: str) -> None:
         """Ask for a change through the platform's chain. Raises Denied, Refused, Invalid."""

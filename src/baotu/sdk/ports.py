@@ -77,6 +77,48 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A part of an edge's log: sequences of its first and last frame, bytes on the disk."""
+
+    first: int
+    last: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stretch:
+    """Frames read from an edge's log. last: all up to this sequence has been looked at.
+
+    frames: (sequence, samples), in order. lost: frames among them that are no longer there.
+    """
+
+    last: int
+    frames: tuple[tuple[int, Samples], ...] = ()
+    lost: int = 0
+
+
+class Past(Protocol):
+    """What an edge has acquired, as it lies in its log: frames with sequences from 1 on."""
+
+    @property
+    def id(self) -> str:
+        """Random; another one when the log began anew."""
+
+    @property
+    def last(self) -> int:
+        """The newest sequence written, 0 for none."""
+
+    @property
+    def durable(self) -> int:
+        """The newest one that survives a power cut."""
+
+    def segments(self) -> Sequence[Segment]: ...
+
+    def read(self, after: int, upto: int, size: int) -> Stretch:
+        """after < sequence <= upto, about `size` bytes of the log. Takes milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TagPage:
     """Tags found, in order of name; `cursor` asks for the next ones, empty at the end."""
 

@@ -9,7 +9,8 @@ from asyncua import ua
 
 from baotu.drivers.opcua import DRIVER
 from baotu.sdk import Samples, Tag, Unreachable
-from baotu.sdk.testing.sessions import PlayedFeed, RecordingLine, check_session, running
+from baotu.sdk.testing.serving import PlayedFeed
+from baotu.sdk.testing.sessions import RecordingLine, check_session, running
 
 NOW = 1_780_000_000_000_000_000
 SERVED = (

@@ -9,7 +9,7 @@ import pytest
 
 from baotu.drivers.opcua import DRIVER
 from baotu.sdk import Denied, Quality, Refused, Samples, Tag
-from baotu.sdk.testing.sessions import PlayedFeed
+from baotu.sdk.testing.serving import PlayedFeed
 
 from .peers import Peer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -42,9 +43,9 @@ class Mosquitto:
         )
         await answers(self.port)
 
-    async def stop(self) -> None:
+    async def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(number)
             await asyncio.to_thread(self._process.wait, 5)
             self._process = None
 

@@ -54,7 +54,7 @@ async def js_peer(program: str, *arguments: str) -> AsyncIterator[Peer]:
     modules = need_npm("sparkplug-payload", "mqtt")
     process = await asyncio.create_subprocess_exec(
         need("node"), str(HERE / program), *arguments, str(modules),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24,
     )  # fmt: skip
     peer = Peer(process)
     try:

@@ -9,6 +9,7 @@ import pytest
 
 from baotu.drivers.sparkplug import DRIVER
 from baotu.drivers.sparkplug.driver import Client, HostSettings
+from baotu.edge.mqtt import connect
 from baotu.sdk import Quality, Tag
 from baotu.sdk.testing.sessions import RecordingLine, check_session, running
 
@@ -56,6 +57,7 @@ async def the_session_laws_hold(tmp_path: Path, protocol: str) -> None:
         report = await check_session(
             lambda: Client(settings(broker, protocol=protocol, groups=("plant",))),
             tags(),
+            mqtt=connect,
             missing=Tag(id=99, asset="x", property="y", address="plant/line/press/nothing"),
             writes=[
                 (by_name("speed"), 12.5), (by_name("start"), 1), (by_name("count"), 3_000_000_000),
@@ -79,7 +81,7 @@ def test_every_scalar_type_of_an_independent_edge_node_is_read(tmp_path: Path) -
             js_peer("edge_node.js", str(broker.port), "plant", "line") as peer,
         ):
             await peer.heard("ready")
-            line = RecordingLine(tags())
+            line = RecordingLine(tags(), mqtt=connect)
             async with running(Client(settings(broker)), tags(), line):
                 await line.until(lambda: {t.id for t in tags()} <= line.heard(), 20, "birth")
             for tag in tags():
@@ -96,7 +98,7 @@ def test_gap_death_and_lost_session_show_in_the_tags(tmp_path: Path) -> None:
             js_peer("edge_node.js", str(broker.port), "plant", "line") as peer,
         ):
             await peer.heard("ready")
-            line = RecordingLine(tags())
+            line = RecordingLine(tags(), mqtt=connect)
             warm = by_name("temperature").id
             async with running(Client(settings(broker)), tags(), line):
                 await line.until(lambda: bool(line.of(warm)), 20, "birth")

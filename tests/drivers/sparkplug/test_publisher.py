@@ -13,8 +13,10 @@ import pytest
 
 from baotu.drivers.sparkplug.driver import Client, HostSettings
 from baotu.drivers.sparkplug.publisher import NodeSettings, Server
+from baotu.edge.mqtt import connect
 from baotu.sdk import Refused, Samples, Tag, Unreachable
-from baotu.sdk.testing.sessions import PlayedFeed, RecordingLine, running
+from baotu.sdk.testing.serving import PlayedFeed
+from baotu.sdk.testing.sessions import RecordingLine, running
 
 from .brokers import embedded, free_port, mosquitto
 from .peers import Peer, js_peer
@@ -27,7 +29,9 @@ TAGS = [
 
 
 def feed() -> PlayedFeed:
-    return PlayedFeed(TAGS, [Samples.of(3, [T], [20.5]), Samples.of(4, [T], ["自动"])])
+    return PlayedFeed(
+        TAGS, [Samples.of(3, [T], [20.5]), Samples.of(4, [T], ["自动"])], mqtt=connect
+    )
 
 
 @asynccontextmanager
@@ -122,7 +126,7 @@ def test_births_wait_for_the_primary_host_and_end_when_it_leaves(tmp_path: Path)
 def test_host_and_node_work_on_the_embedded_broker() -> None:
     async def scene() -> None:
         async with embedded() as port:
-            ours, line = feed(), RecordingLine(discovers=True)
+            ours, line = feed(), RecordingLine(discovers=True, mqtt=connect)
             server = Server(NodeSettings(port=port, data_ms=20, writes="on"))
             host = Client(HostSettings(port=port, host_id="scada", write_s=0.5))
             async with running(host, [], line):
@@ -150,7 +154,7 @@ def test_host_and_node_work_on_the_embedded_broker() -> None:
 def test_a_new_tag_gives_birth_again() -> None:
     async def scene() -> None:
         async with embedded() as port:
-            ours, line = feed(), RecordingLine(discovers=True)
+            ours, line = feed(), RecordingLine(discovers=True, mqtt=connect)
             server = Server(NodeSettings(port=port, data_ms=20))
             async with running(Client(HostSettings(port=port)), [], line):
                 await line.until(lambda: line.ups == 1, 20, "up")
@@ -167,7 +171,7 @@ def test_a_new_tag_gives_birth_again() -> None:
 def test_commands_change_nothing_until_writes_are_switched_on() -> None:
     async def scene() -> None:
         async with embedded() as port:
-            ours, line = feed(), RecordingLine(discovers=True)
+            ours, line = feed(), RecordingLine(discovers=True, mqtt=connect)
             host = Client(HostSettings(port=port, write_s=0.3))
             async with running(host, [], line):
                 await line.until(lambda: line.ups == 1, 20, "up")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-import aiomqtt
 import numpy as np
 
 from baotu.sdk import (
@@ -22,9 +21,9 @@ from baotu.sdk import (
     Unreachable,
     setting,
 )
+from baotu.sdk.mqtt import Broker, MqttSession
 
 from .address import Pattern, covers, parse_address, parse_path, subscriptions
-from .broker import Broker, Intake, connected
 from .reader import Reader, Rules
 
 IDLE_S = 0.5
@@ -89,7 +88,7 @@ class Client(SessionDriver):
                 parse_path(getattr(settings, key))
             except ValueError as wrong:
                 raise ConfigError(str(wrong), where=key) from None
-        self._session: tuple[aiomqtt.Client, Reader] | None = None
+        self._session: tuple[MqttSession, Reader] | None = None
 
     async def run(self, tags: Sequence[Tag], line: Line) -> None:
         settings = self.settings
@@ -97,13 +96,12 @@ class Client(SessionDriver):
         filters = list(settings.subscribe) or subscriptions(
             (parse_address(tag)[0] for tag in tags), self._patterns
         )
-        intake = Intake(settings)
-        async with connected(settings, intake) as client:
-            await self._subscribe(client, filters, tags, line)
+        async with line.mqtt(settings) as session:
+            await self._subscribe(session, filters, tags, line)
             line.up()
-            self._session = client, reader
+            self._session = session, reader
             try:
-                await self._serve(intake, reader, line, len(filters))
+                await self._serve(session, reader, line, len(filters))
             finally:
                 self._session = None
 
@@ -111,7 +109,7 @@ class Client(SessionDriver):
         """Publish by the template; read back by the tag's own topic where it tells."""
         if self._session is None:
             raise Unreachable(f"{self.settings.place}: no session, so nothing was written")
-        client, reader = self._session
+        session, reader = self._session
         topic, payload = self._message(tag, value, reader.line.now())
         answer: asyncio.Future[float | str] = asyncio.get_running_loop().create_future()
 
@@ -121,7 +119,7 @@ class Client(SessionDriver):
 
         reader.watchers[tag.id] = look
         try:
-            await client.publish(topic, payload, qos=self.settings.qos)
+            await session.publish(topic, payload, qos=self.settings.qos)
             if self.settings.confirm == "none":
                 return value
             async with asyncio.timeout(self.settings.write_s):
@@ -135,8 +133,8 @@ class Client(SessionDriver):
                 f'{self.settings.write_s:g} s; it still says {last}; confirm = "none" if it '
                 "never tells"
             ) from None
-        except aiomqtt.MqttError as lost:
-            raise Unreachable(f"{self.settings.place}: {lost}; the write was not sent") from lost
+        except Unreachable as lost:
+            raise Unreachable(f"{lost}; the write was not sent") from lost
         finally:
             reader.watchers.pop(tag.id, None)
 
@@ -152,15 +150,14 @@ class Client(SessionDriver):
         )  # fmt: skip
 
     async def _subscribe(
-        self, client: aiomqtt.Client, filters: list[str], tags: Sequence[Tag], line: Line
+        self, session: MqttSession, filters: list[str], tags: Sequence[Tag], line: Line
     ) -> None:
         if not filters:
             return
         granted: list[int] = []
         for i in range(0, len(filters), 200):
             rows = [(one, self.settings.qos) for one in filters[i : i + 200]]
-            codes = await client.subscribe(rows)
-            granted += [code if isinstance(code, int) else code.value for code in codes]
+            granted += await session.subscribe(rows)
         refused = [one for one, code in zip(filters, granted, strict=False) if code >= 0x80]
         if refused and len(refused) == len(filters):
             raise Unreachable(
@@ -176,17 +173,17 @@ class Client(SessionDriver):
             line.mark(np.array([tag.id for tag in gone], "i4"), Quality.BAD_ACCESS_DENIED)
         line.note(refused=", ".join(sorted(refused))[:500])
 
-    async def _serve(self, intake: Intake, reader: Reader, line: Line, filters: int) -> None:
+    async def _serve(self, session: MqttSession, reader: Reader, line: Line, filters: int) -> None:
         noted = 0.0
         while True:
-            batch = await intake.take(IDLE_S)
+            batch = await session.take(IDLE_S)
             if batch:
                 reader.receive(batch)
             now = monotonic()
             if now >= noted:
                 noted = now + NOTE_S
                 counts = {name: float(count) for name, count in reader.counts.items()}
-                line.note(subscriptions=float(filters), dropped=float(intake.dropped), **counts)
+                line.note(subscriptions=float(filters), dropped=float(session.dropped), **counts)
                 if reader.kept:
                     topic, why, _ = reader.kept[-1]
                     line.note(last_unreadable=f"{topic}: {why}"[:300])

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-import aiomqtt
-
 from baotu.sdk import ConfigError, Found, Line, Refused, SessionDriver, Tag, Unreachable, setting
+from baotu.sdk.mqtt import CLOSE_S, Broker, MqttSession, Will
 
-from .broker import CLOSE_S, Broker, Intake, connected
 from .host import TICK_S, Host, Message, Rules
 from .nodes import listed
 from .topics import parse_state, state_payload, state_topic, subscriptions
@@ -58,8 +56,7 @@ class _Session:
     """What lives as long as one connection."""
 
     host: Host
-    client: aiomqtt.Client
-    intake: Intake
+    link: MqttSession
     line: Line
     stamp_ms: int = 0
 
@@ -85,12 +82,10 @@ class Client(SessionDriver):
             rebirth_s=settings.rebirth_s,
             payload_limit=int(settings.max_payload_mb * 1e6),
         )
-        host, intake = Host(line, tags, rules), Intake(settings)
+        host = Host(line, tags, rules)
         stamp_ms = line.now() // 1_000_000
-        async with connected(settings, intake, self._will(stamp_ms)) as client:
-            session = _Session(
-                host=host, client=client, intake=intake, line=line, stamp_ms=stamp_ms
-            )
+        async with line.mqtt(settings, self._will(stamp_ms)) as link:
+            session = _Session(host=host, link=link, line=line, stamp_ms=stamp_ms)
             await self._subscribe(session)
             line.up()
             host.start(monotonic())
@@ -118,7 +113,7 @@ class Client(SessionDriver):
 
         collector.watchers[tag.id] = look
         try:
-            await _publish(session.client, topic, payload)
+            await session.link.publish(topic, payload)
             async with asyncio.timeout(self.settings.write_s):
                 return await answer
         except TimeoutError:
@@ -129,8 +124,8 @@ class Client(SessionDriver):
                 f"{tag.address}: {value} was sent but not confirmed within "
                 f"{self.settings.write_s:g} s; the node still says {last}"
             ) from None
-        except aiomqtt.MqttError as lost:
-            raise Unreachable(f"{self.settings.place}: {lost}; the write was not sent") from lost
+        except Unreachable as lost:
+            raise Unreachable(f"{lost}; the write was not sent") from lost
         finally:
             collector.watchers.pop(tag.id, None)
 
@@ -146,20 +141,21 @@ class Client(SessionDriver):
         return [rows[address] for address in sorted(rows)]
 
     # ------------------------------------------------------------------ the session
-    def _will(self, stamp_ms: int) -> aiomqtt.Will | None:
+    def _will(self, stamp_ms: int) -> Will | None:
         # tck-id-operational-behavior-host-application-connect-will-…: QoS 1, retained
         if not self.settings.host_id:
             return None
         topic = state_topic(self.settings.host_id)
-        return aiomqtt.Will(topic, state_payload(False, stamp_ms), qos=1, retain=True)
+        payload = state_payload(False, stamp_ms)
+        return Will(topic=topic, payload=payload, qos=1, retain=True)
 
     async def _subscribe(self, session: _Session) -> None:
         # tck-id-message-flow-phid-sparkplug-subscription: before its own STATE message
         topics = subscriptions(list(self.settings.groups) or session.host.groups())
         if self.settings.host_id:
             topics.append(state_topic(self.settings.host_id))
-        granted = await session.client.subscribe([(topic, 1) for topic in topics])
-        if any((code if isinstance(code, int) else code.value) >= 0x80 for code in granted):
+        granted = await session.link.subscribe([(topic, 1) for topic in topics])
+        if any(code >= 0x80 for code in granted):
             raise Unreachable(
                 f"{self.settings.place}: subscription refused by its access list; allow {topics}"
             )
@@ -168,7 +164,7 @@ class Client(SessionDriver):
     async def _tell_state(self, session: _Session, online: bool) -> None:
         if self.settings.host_id:
             payload = state_payload(online, session.stamp_ms)
-            await session.client.publish(
+            await session.link.publish(
                 state_topic(self.settings.host_id), payload, qos=1, retain=True
             )
 
@@ -176,19 +172,19 @@ class Client(SessionDriver):
         noted = 0.0
         host = session.host
         while True:
-            batch = await session.intake.take(TICK_S)
+            batch = [(topic, payload) for topic, payload, _ in await session.link.take(TICK_S)]
             now = monotonic()
             if self.settings.host_id:
                 await self._defend_state(session, batch)
             host.receive(batch, now)
             for topic, payload in host.commands():
-                await _publish(session.client, topic, payload)
+                await session.link.publish(topic, payload)
             if now >= noted:
                 noted = now + NOTE_S
                 session.line.note(
                     nodes=float(len(host.nodes)),
                     nodes_online=float(host.online()),
-                    dropped=float(session.intake.dropped),
+                    dropped=float(session.link.dropped),
                     **{name: float(count) for name, count in host.counts.items()},
                 )
 
@@ -207,12 +203,8 @@ class Client(SessionDriver):
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._tell_state(session, online=False)
-        except (aiomqtt.MqttError, TimeoutError):
+        except (Unreachable, TimeoutError):
             return  # the broker is gone: it sends the will
-
-
-async def _publish(client: aiomqtt.Client, topic: str, payload: bytes) -> None:
-    await client.publish(topic, payload, qos=0, retain=False)
 
 
 def _same(back: float | str, value: float | str) -> bool:

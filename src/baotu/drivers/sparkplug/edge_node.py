@@ -14,6 +14,7 @@ from baotu.sdk import Quality, Samples, Tag
 
 from . import codec
 from .datatypes import ROWS, DataType, value_of
+from .memory import NEVER, Memory
 from .topics import BDSEQ, REBIRTH, Scope, parse_topic
 
 Message = tuple[str, bytes]
@@ -55,6 +56,7 @@ class EdgeNode:
         self.own = Scope(shape.group, shape.node)
         self.rebirth_wanted = False
         self._seq = 0
+        self._told = np.zeros(0, "i8")  # by tag: the time of the value that the first birth told
         self.set_tags(tags)
 
     def set_tags(self, tags: Sequence[Tag]) -> None:
@@ -62,11 +64,8 @@ class EdgeNode:
         self.tags = {tag.id: tag for tag in tags}
         top = max(self.tags, default=0) + 1
         self._scopes, self._unit_of = self._units(tags, top)
-        self._last = np.full(top, np.nan)
-        self._last_quality = np.full(top, 255, "u1")
-        self._last_time = np.full(top, np.iinfo("i8").min, "i8")
-        self._last_text: dict[int, str] = {}
-        self._bad: set[int] = set()  # tags whose last message said they are not good
+        self._now, self._past = Memory(top), Memory(top)
+        self._told = np.r_[self._told, np.full(top, NEVER)][: max(top, len(self._told))]
         self._heads = {tag.id: b"\x10" + codec.number(tag.id) for tag in tags}
         self._names = {(self._scope_of(tag), self._name(tag)): tag.id for tag in tags}
 
@@ -102,7 +101,9 @@ class EdgeNode:
         """NBIRTH, then one DBIRTH for each device, with the newest value of every metric."""
         self._seq, self.rebirth_wanted = 0, False
         for samples in latest:
-            self._keep(samples)
+            self._now.keep(samples)
+        first = self._told[: len(self._now.time)] == NEVER
+        self._told[: len(first)][first] = self._now.time[first]
         # tck-id-payloads-nbirth-bdseq, tck-id-payloads-nbirth-rebirth-req
         session = [
             codec.metric(name=BDSEQ, time=now_ms, datatype=4, value=codec.scalar(11, self.bdseq)),
@@ -112,7 +113,7 @@ class EdgeNode:
         for id in self.tags:
             members[self._unit_of[id]].append(id)
         for unit, scope in enumerate(self._scopes):
-            ids = sorted(members[unit], key=lambda id: int(self._last_time[id]))
+            ids = sorted(members[unit], key=lambda id: int(self._now.time[id]))
             metrics = [self._born(self.tags[id], now_ms) for id in ids]
             yield self._message(scope, "BIRTH", metrics if unit else session + metrics, now_ms)
 
@@ -121,14 +122,14 @@ class EdgeNode:
         told: dict[str, tuple[int, codec.Scalar]] = {}
         if tag.unit:
             told["engUnit"] = (DataType.STRING, tag.unit)
-        quality = int(self._last_quality[tag.id])
+        quality = int(self._now.quality[tag.id])
         told["Quality"] = (DataType.INT32, _code(quality))
-        if quality >= Quality.UNCERTAIN:
-            self._bad.add(tag.id)
+        self._now.turned(tag.id, quality)
         told["readOnly"] = (DataType.BOOLEAN, not tag.writable)
-        value = self._last_text.get(tag.id) if tag.kind == "text" else float(self._last[tag.id])
+        known = self._now
+        value = known.text.get(tag.id) if tag.kind == "text" else float(known.value[tag.id])
         empty = value is None or value != value
-        seen = int(self._last_time[tag.id])
+        seen = int(known.time[tag.id])
         return codec.metric(
             name=self._name(tag),
             alias=tag.id,
@@ -142,14 +143,31 @@ class EdgeNode:
     # ------------------------------------------------------------------ data
     def data(self, samples: Samples, now_ms: int) -> Iterator[Message]:
         """DATA messages of what changed; samples of tags never born ask for a rebirth."""
+        samples, strange = self._own(samples)
+        self.rebirth_wanted |= strange
+        late = samples.time < self._now.time[samples.tag]
+        yield from self._told_of(self._now, samples, late, now_ms)
+
+    def past(self, samples: Samples, now_ms: int) -> Iterator[Message]:
+        """DATA messages of what was acquired while nobody listened, marked is_historical: they
+        are no present value (tck-id-payloads-metric-is-historical…). What a birth of this
+        connection has told is not told again, and the present is not touched."""
+        samples, _ = self._own(samples)
+        samples = samples.where(samples.time != self._told[samples.tag])
+        yield from self._told_of(self._past, samples, np.ones(len(samples), bool), now_ms)
+
+    def _own(self, samples: Samples) -> tuple[Samples, bool]:
+        """Those of known tags, and whether there were others."""
         known = samples.tag < len(self._unit_of)
         known[known] &= self._unit_of[samples.tag[known]] >= 0
-        if not known.all():
-            self.rebirth_wanted = True
-            samples = samples.where(known)
-        late = samples.time < self._last_time[samples.tag]
-        fresh = self._changed(samples)
-        self._keep(samples)
+        return (samples, False) if known.all() else (samples.where(known), True)
+
+    def _told_of(
+        self, memory: Memory, samples: Samples, late: np.ndarray, now_ms: int
+    ) -> Iterator[Message]:
+        every = self.shape.unchanged == "send" or not len(samples)
+        fresh = np.ones(len(samples), bool) if every else memory.changed(samples)
+        memory.keep(samples)
         # tck-id-operational-behavior-data-publish-dbirth-order: chronological in each message
         chosen = np.flatnonzero(fresh)
         units = self._unit_of[samples.tag[chosen]]
@@ -160,32 +178,10 @@ class EdgeNode:
             for i in range(0, len(part), self.shape.most):
                 rows = part[i : i + self.shape.most]
                 scope = self._scopes[self._unit_of[samples.tag[rows[0]]]]
-                metrics = self._metrics(samples.where(rows), late[rows])
+                metrics = self._metrics(samples.where(rows), late[rows], memory)
                 yield self._message(scope, "DATA", metrics, now_ms)
 
-    def _changed(self, samples: Samples) -> np.ndarray:
-        """Which samples differ from the one before them of the same tag."""
-        if self.shape.unchanged == "send" or not len(samples):
-            return np.ones(len(samples), bool)
-        order = np.lexsort((np.arange(len(samples)), samples.tag))
-        tag, value, quality = (c[order] for c in (samples.tag, samples.value, samples.quality))
-        first = np.r_[True, np.diff(tag) != 0]
-        if samples.is_text:
-            last = np.array([self._last_text.get(int(id)) for id in tag], object)
-        else:
-            last = self._last[tag]
-        before = np.where(first, last, np.roll(value, 1))
-        code, was = quality >> 6, self._last_quality[tag] >> 6
-        other = code != np.where(first, was, np.roll(code, 1))
-        if samples.is_text:
-            differs = np.array([a != b for a, b in zip(value, before, strict=True)], bool)
-        else:
-            differs = (value != before) & ~(np.isnan(value) & np.isnan(before.astype("f8")))
-        out = np.empty(len(samples), bool)
-        out[order] = differs | other
-        return out
-
-    def _metrics(self, samples: Samples, late: np.ndarray) -> list[bytes]:
+    def _metrics(self, samples: Samples, late: np.ndarray, memory: Memory) -> list[bytes]:
         heads, typed = self._heads, self.shape.types == "always"
         out: list[bytes] = []
         stamp, stamp_bytes = -1, b""
@@ -203,29 +199,14 @@ class EdgeNode:
                 parts.append(b"\x28\x01")
             if value is None or value != value:
                 parts.append(b"\x38\x01")
-            if quality >= Quality.UNCERTAIN or id in self._bad:  # good again is told as well
+            if (quality >= Quality.UNCERTAIN or memory.bad) and memory.turned(id, quality):
                 told = codec.properties({"Quality": (DataType.INT32, _code(quality))})
                 parts += [b"\x4a", codec.number(len(told)), told]
-                self._bad.add(id) if quality >= Quality.UNCERTAIN else self._bad.discard(id)
             if value is not None and value == value:
                 parts.append(codec.scalar(ROWS[kind].field, value))
             body = b"".join(parts)
             out.append(b"\x12" + codec.number(len(body)) + body)
         return out
-
-    def _keep(self, samples: Samples) -> None:
-        """Remember the newest of each tag."""
-        inside = samples.tag < len(self._last_time)
-        samples = samples if inside.all() else samples.where(inside)
-        newer = samples.time >= self._last_time[samples.tag]
-        part = samples if newer.all() else samples.where(newer)
-        part = part.where(np.argsort(part.time, kind="stable"))
-        self._last_time[part.tag] = part.time
-        self._last_quality[part.tag] = part.quality
-        if part.is_text:
-            self._last_text.update(zip(part.tag.tolist(), part.value.tolist(), strict=True))
-        else:
-            self._last[part.tag] = part.value
 
     def _message(self, scope: Scope, verb: str, metrics: list[bytes], now_ms: int) -> Message:
         seq, self._seq = self._seq, self._seq + 1 & 0xFF

@@ -14,14 +14,17 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
 from ..driver import SessionDriver
 from ..errors import Refused, Unreachable
+from ..mqtt import Mqtt
 from ..quality import Quality
 from ..samples import Samples
 from ..tag import Found, Tag
+from .serving import no_mqtt
 
 Action = Callable[[], Awaitable[None]]
 STOP_S = 2.0  # how long a driver may take to end after it was cancelled
@@ -56,7 +59,11 @@ class RecordingLine:
         discovers: bool = False,
         keeps: bool = True,
         last: dict[int, int] | None = None,
+        mqtt: Mqtt | None = None,
     ) -> None:
+        """mqtt: makes sessions for drivers that ask for them; the edge's own is
+        `baotu.edge.mqtt.connect`."""
+        self.mqtt = mqtt or no_mqtt
         self.device, self.discovers, self.keeps = device, discovers, keeps
         self.samples: list[Samples] = []
         self.marks: list[Mark] = []
@@ -139,35 +146,7 @@ class RecordingLine:
                 await asyncio.wait_for(self._news.wait(), min(left, 0.05))
 
 
-class PlayedFeed:
-    """A `Feed` for checking serving drivers: give it tags and newest samples, then `push` more.
-
-    Writes of the peer are kept in `writes`; `refuse` is raised for them when set.
-    """
-
-    def __init__(self, tags: Sequence[Tag], latest: Sequence[Samples] = ()) -> None:
-        self._tags, self._latest = list(tags), list(latest)
-        self._queue: asyncio.Queue[Samples] = asyncio.Queue(1000)
-        self.writes: list[tuple[int, float | str, str]] = []
-        self.refuse: Exception | None = None
-
-    def tags(self) -> Sequence[Tag]:
-        return self._tags
-
-    def latest(self) -> list[Samples]:
-        return list(self._latest)
-
-    async def samples(self) -> AsyncIterator[Samples]:
-        while True:
-            yield await self._queue.get()
-
-    def push(self, samples: Samples) -> None:
-        self._queue.put_nowait(samples)
-
-    async def write(self, tag: int, value: float | str, who: str) -> None:
-        if self.refuse is not None:
-            raise self.refuse
-        self.writes.append((tag, value, who))
+Lines = Callable[[Sequence[Tag]], RecordingLine]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -237,6 +216,7 @@ async def check_session(
     mend: Action | None = None,
     within_s: float = 15.0,
     stall_s: float = 1.0,
+    mqtt: Mqtt | None = None,
 ) -> Report:
     """Demand of a session driver what the edge relies on, against a peer that is up.
 
@@ -244,20 +224,22 @@ async def check_session(
     writes: raw values that must be read back as written; refuses: such that raise Refused.
     stir: makes the peer send a change of every tag, for peers that tell nothing at the start.
     cut, mend: make the peer vanish and come back. stall_s: longest hold of the loop allowed.
+    mqtt: makes MQTT sessions, for drivers that ask their line for them.
     """
+    lines = partial(RecordingLine, mqtt=mqtt)
     report = Report()
     driver = make()
     asked = [*tags, missing] if missing is not None else list(tags)
     before = asyncio.all_tasks()
     async with stalls() as seen:
         for turn in ("first", "second"):  # the edge calls `run` again on the same object
-            line = RecordingLine(asked)
+            line = lines(asked)
             await _session(driver, asked, tags, line, stir, within_s, report)
             _check_columns(line, asked, missing)
             report.checks.append(f"{turn} session: every tag delivered, cancelled in time")
-        await _check_writes(driver, asked, tags, writes, refuses, stir, within_s, report)
+        await _check_writes(driver, lines, asked, tags, writes, refuses, stir, within_s, report)
         if cut is not None:
-            await _check_loss(driver, asked, tags, stir, cut, mend, within_s, report)
+            await _check_loss(driver, lines, asked, tags, stir, cut, mend, within_s, report)
     report.stall_s = seen.worst_s
     await asyncio.sleep(0.05)
     left = {task for task in asyncio.all_tasks() - before if not task.done()}
@@ -338,13 +320,13 @@ def _check_columns(line: RecordingLine, asked: Sequence[Tag], missing: Tag | Non
 
 
 async def _check_writes(
-    driver: SessionDriver, asked: Sequence[Tag], tags: Sequence[Tag],
+    driver: SessionDriver, lines: Lines, asked: Sequence[Tag], tags: Sequence[Tag],
     writes: Sequence[tuple[Tag, float | str]], refuses: Sequence[tuple[Tag, float | str]],
     stir: Action | None, within_s: float, report: Report,
 ) -> None:  # fmt: skip
     if not writes and not refuses:
         return
-    line = RecordingLine(asked)
+    line = lines(asked)
     async with running(driver, asked, line) as task:
         await _delivered(task, tags, line, stir, within_s)
         for tag, value in writes:
@@ -372,23 +354,23 @@ async def _write_when_down(driver: SessionDriver, tag: Tag, value: float | str) 
 
 
 async def _check_loss(
-    driver: SessionDriver, asked: Sequence[Tag], tags: Sequence[Tag], stir: Action | None,
-    cut: Action, mend: Action | None, within_s: float, report: Report,
+    driver: SessionDriver, lines: Lines, asked: Sequence[Tag], tags: Sequence[Tag],
+    stir: Action | None, cut: Action, mend: Action | None, within_s: float, report: Report,
 ) -> None:  # fmt: skip
-    line = RecordingLine(asked)
+    line = lines(asked)
     async with running(driver, asked, line) as task:
         await _delivered(task, tags, line, stir, within_s)
         await cut()
         done, _ = await asyncio.wait({task}, timeout=within_s)
         assert done, f"the peer is gone, but run went on for {within_s:g} s"
         _demand_unreachable(task)
-    task = asyncio.create_task(driver.run(asked, RecordingLine(asked)))
+    task = asyncio.create_task(driver.run(asked, lines(asked)))
     done, _ = await asyncio.wait({task}, timeout=within_s)
     assert done, "run must give up when nobody answers: the edge does the waiting"
     _demand_unreachable(task)
     if mend is not None:
         await mend()
-        await _session(driver, asked, tags, RecordingLine(asked), stir, within_s, report)
+        await _session(driver, asked, tags, lines(asked), stir, within_s, report)
     report.checks.append("peer lost: Unreachable; again: Unreachable; back: samples")
 
 

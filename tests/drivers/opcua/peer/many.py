@@ -6,7 +6,7 @@ import sys
 
 from baotu.drivers.opcua import DRIVER
 from baotu.sdk import Tag
-from baotu.sdk.testing.sessions import PlayedFeed
+from baotu.sdk.testing.serving import PlayedFeed
 
 
 def main(count: int, per_folder: int, folder: str) -> None:

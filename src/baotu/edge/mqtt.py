@@ -1,4 +1,7 @@
-"""The connection to an MQTT broker: settings, TLS, set-up and a clean end. Nothing of payloads in here."""
+"""MQTT sessions for drivers: sockets, TLS, time-outs, batching and back-pressure, written once.
+
+Implements `sdk.mqtt.MqttSession`. Nothing of payloads and topics in here.
+"""
 
 from __future__ import annotations
 
@@ -6,66 +9,19 @@ import asyncio
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from baotu.sdk import ConfigError, Unreachable, setting
+from baotu.sdk import ConfigError, Unreachable
+from baotu.sdk.mqtt import CLOSE_S, Broker, Incoming, Will
 
 CHUNK = 256 << 10  # bytes taken from the queue at once: some 10 000 metrics, about 20 ms
 MOST = 1000  # messages taken at once: of the smallest, about 20 ms as well
-CLOSE_S = 0.8  # how long a farewell may take; two fit in the time a cancelled driver has
-Incoming = tuple[str, bytes, bool]  # topic, payload, whether it is an old, retained message
-
-
-@dataclass(frozen=True, kw_only=True)
-class Broker:
-    """How to reach the broker."""
-
-    host: str = setting("::1", title="消息服务器名称或地址 Name or address of the MQTT broker")
-    port: int = setting(1883, title="端口 Port, 8883 with TLS", low=1, high=65535)
-    protocol: str = setting("3.1.1", title="协议版本 MQTT version", choices=("3.1.1", "5"))
-    client_id: str = setting("", title="客户端标识，空则随机 Client id, random when empty")
-    username: str = setting("", title="用户名 User name")
-    password: str = setting("", title="密码 Password", secret=True)
-    tls: bool = setting(False, title="加密连接并验证证书 TLS with verified certificates")
-    tls_ca: str = setting(
-        "", path="config", title="证书机构文件，空则用系统的 CA file (PEM), the system's when empty"
-    )
-    tls_certificate: str = setting(
-        "", path="config", title="客户端证书文件 Client certificate file (PEM)"
-    )
-    tls_key: str = setting(
-        "", path="config", title="客户端私钥文件 Private key file of the client (PEM)"
-    )
-    keepalive_s: int = setting(30, title="保活周期 Keep-alive", unit="s", low=1, high=3600)
-    timeout_s: float = setting(
-        5.0,
-        title="等待服务器应答的时间 How long to wait for the broker",
-        unit="s",
-        low=0.1,
-        high=60,
-    )
-    batch_ms: float = setting(
-        20,
-        title="合并收到的报文的时间 How long messages are collected",
-        unit="ms",
-        low=0,
-        high=1000,
-    )
-    queue_messages: int = setting(
-        50_000, title="接收队列上限 Most messages waiting; beyond it the oldest goes", low=100
-    )
-
-    @property
-    def place(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"MQTT broker {host}:{self.port}"
 
 
 class Intake(asyncio.Queue[aiomqtt.Message]):
@@ -138,6 +94,33 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
 
 
+class Session:
+    """One connection. What the library raises becomes Unreachable, naming the broker."""
+
+    def __init__(self, client: aiomqtt.Client, intake: Intake, place: str) -> None:
+        self._client, self._intake, self._place = client, intake, place
+
+    @property
+    def dropped(self) -> int:
+        return self._intake.dropped
+
+    async def take(self, idle_s: float) -> list[Incoming]:
+        return await self._intake.take(idle_s)
+
+    async def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
+        try:
+            await self._client.publish(topic, payload, qos=qos, retain=retain)
+        except aiomqtt.MqttError as lost:
+            raise Unreachable(f"{self._place}: {lost}") from lost
+
+    async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
+        try:
+            codes = await self._client.subscribe(list(filters))
+        except aiomqtt.MqttError as lost:
+            raise Unreachable(f"{self._place}: {lost}") from lost
+        return [code if isinstance(code, int) else code.value for code in codes]
+
+
 def tls_context(settings: Broker) -> ssl.SSLContext | None:
     """Raises ConfigError naming the file that is wrong."""
     if not settings.tls:
@@ -157,11 +140,11 @@ def tls_context(settings: Broker) -> ssl.SSLContext | None:
     return context
 
 
-def _client(settings: Broker, intake: Intake, will: aiomqtt.Will | None) -> aiomqtt.Client:
+def _client(settings: Broker, intake: Intake, will: Will | None) -> aiomqtt.Client:
     options: dict[str, Any] = {}
     if settings.protocol == "5":
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = 0
+        properties.SessionExpiryInterval = 0  # nothing is kept for us: each session is new
         options = {
             "protocol": aiomqtt.ProtocolVersion.V5, "clean_start": True, "properties": properties,
         }  # fmt: skip
@@ -173,7 +156,7 @@ def _client(settings: Broker, intake: Intake, will: aiomqtt.Will | None) -> aiom
         username=settings.username or None,
         password=settings.password or None,
         identifier=settings.client_id or f"baotu-{secrets.token_hex(6)}",
-        will=will,
+        will=aiomqtt.Will(will.topic, will.payload, will.qos, will.retain) if will else None,
         timeout=settings.timeout_s,
         keepalive=settings.keepalive_s,
         queue_type=cast(Any, lambda maxsize: intake),
@@ -187,18 +170,15 @@ def _client(settings: Broker, intake: Intake, will: aiomqtt.Will | None) -> aiom
 
 
 @asynccontextmanager
-async def connected(
-    settings: Broker, intake: Intake, will: aiomqtt.Will | None = None
-) -> AsyncIterator[aiomqtt.Client]:
-    """A connected client whose messages come by `intake`. Raises Unreachable, saying why; also
-    when the connection is lost inside the block. Ends with DISCONNECT, so no will is sent."""
+async def connect(settings: Broker, will: Will | None = None) -> AsyncIterator[Session]:
+    """A session with this broker. Raises Unreachable, saying why, and ConfigError for TLS files.
+    Ends with DISCONNECT, so no will is sent."""
+    intake = Intake(settings)
     client = _client(settings, intake, will)
     await _open(client, settings)
     watch = asyncio.create_task(_watch(client, intake))
     try:
-        yield client
-    except aiomqtt.MqttError as lost:
-        raise Unreachable(f"{settings.place}: connection lost ({lost})") from lost
+        yield Session(client, intake, settings.place)
     finally:
         watch.cancel()
         client.timeout = CLOSE_S

@@ -6,19 +6,25 @@ the plant changes; at most `KEPT` searches.
 
 from __future__ import annotations
 
+import re
 import threading
+from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from sys import intern
 
 import numpy as np
 import orjson
 
 from baotu.sdk import Tag
-from baotu.sdk.ports import Plant
+from baotu.sdk.ports import Plant, TagPage
+
+from .spelling import spelled
 
 KEPT = 8
 MANY = 1000
 PAGE = 100_000
+NOT_HAN = re.compile(r"[^\u4e00-\u9fff]+")
 
 
 class Finder:
@@ -28,6 +34,7 @@ class Finder:
         self._found: OrderedDict[tuple[int, str, str], tuple[Tag, ...]] = OrderedDict()
         self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
         self._names: tuple[int, np.ndarray] = (-1, np.empty(0, object))
+        self._titles: tuple[int, dict[str, str]] = (-1, {})
         self._written: deque[tuple[int, np.ndarray, bytes]] = deque(maxlen=KEPT)
 
     def found(self, search: str = "", under: str = "") -> tuple[Tag, ...]:
@@ -37,12 +44,46 @@ class Finder:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
-        tags = tuple(self._all_pages(search, under))
+        titles = self._spelled(search)
+        tags = tuple(self._scanned(titles, under) if titles else self._all_pages(search, under))
         with self._lock:
             self._found[key] = tags
             while len(self._found) > KEPT:
                 self._found.popitem(last=False)
         return tags
+
+    def page(self, search: str, limit: int, cursor: str = "", under: str = "") -> TagPage:
+        """As `Plant.tags`, and by pinyin besides."""
+        if not self._spelled(search):
+            return self._plant.tags(search, limit, cursor, under)
+        found = self.found(search, under)
+        first = bisect_right(found, cursor, key=lambda tag: tag.name) if cursor else 0
+        shown = found[first : first + limit]
+        more = shown[-1].name if first + limit < len(found) else ""
+        return TagPage(tags=shown, total=len(found), cursor=more)
+
+    def _spelled(self, search: str) -> dict[str, frozenset[str]]:
+        """The titles that each word spells; empty when none does, so that the plant searches."""
+        version = self._plant.version()
+        if self._titles[0] != version:
+            titles = {tag.title for tag in self._plant.all_tags()}
+            self._titles = (version, {t: intern(NOT_HAN.sub("", t)) for t in titles})
+        found = {word: self._spelling(word) for word in search.lower().split()}
+        return found if any(found.values()) else {}
+
+    def _spelling(self, word: str) -> frozenset[str]:
+        """Titles spelled so. Many titles differ by their numbers only, so characters are asked."""
+        titles = self._titles[1]
+        if not word.isalpha():  # `2hb` is 2 号泵: the number counts
+            return frozenset(t for t in titles if spelled(word, t.lower()))
+        said = {characters for characters in titles.values() if spelled(word, characters)}
+        return frozenset(t for t, characters in titles.items() if characters in said)
+
+    def _scanned(self, titles: dict[str, frozenset[str]], under: str) -> Iterator[Tag]:
+        for tag in self._all_pages("", under):
+            said = f"{tag.name} {tag.title} {tag.address} {tag.device}".lower()
+            if all(word in said or tag.title in known for word, known in titles.items()):
+                yield tag
 
     def ids(self, search: str = "", under: str = "") -> np.ndarray:
         """int32, ascending: the numbers of every tag found."""

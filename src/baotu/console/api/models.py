@@ -282,3 +282,19 @@ class Overview(BaseModel):
     links: list[HealthRow]
     changes: list[ChangeLine]
     since: Time
+
+
+class PageRow(BaseModel):
+    page: str = Field(description="Address behind the language; empty: the overview")
+    title: str
+
+
+class Found(BaseModel):
+    """What a search found, the best first."""
+
+    pages: list[PageRow]
+    verbs: list[VerbRow] = Field(description="Commands and pages of apps that the caller may use")
+    assets: list[AssetRow]
+    tags: list[TagRow]
+    alarms: list[AlarmRow]
+    total: int = Field(description="How many tags were found in all")

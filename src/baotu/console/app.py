@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse, Response
 
 from . import live, pages, problem
-from .api import house, plant, samples, verbs
+from .api import house, plant, samples, statistics, verbs
 from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
@@ -53,6 +53,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     house.routes(api, rooms)
     plant.routes(api, rooms, finder)
     samples.routes(api, rooms, finder)
+    statistics.routes(api, rooms)
     live.routes(api, rooms, finder, channel)
     verbs.routes(api, rooms)
     app.include_router(api)

@@ -298,3 +298,19 @@ class Found(BaseModel):
     tags: list[TagRow]
     alarms: list[AlarmRow]
     total: int = Field(description="How many tags were found in all")
+
+
+class StatisticsRow(BaseModel):
+    tag: str
+    count: int
+    good: float | None = Field(description="Share of good samples, 0 to 1; null: too many to read")
+    low: float | None
+    mean: float | None
+    high: float | None
+    std: float | None = Field(description="Of the population; null: too many to read")
+    last: float | str | None
+    last_time: Time | None
+
+
+class Statistics(BaseModel):
+    statistics: list[StatisticsRow]

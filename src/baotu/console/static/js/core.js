@@ -10,6 +10,8 @@ const ENGLISH = new RegExp(`^([^${HAN}]*\\S)\\s+([${HAN}].*)$`, "s");
 /** «中文 English» in the language of the page; the same rule as `in_language` of the SDK. */
 export function t(title) {
   if (!title) return "";
+  const seam = title.indexOf("\u2002"); // where the server put both languages together
+  if (seam >= 0) return zh ? title.slice(0, seam) : title.slice(seam + 1);
   let both = FIRST.exec(title) || THEN.exec(title);
   if (both) return both[zh ? 1 : 2];
   both = ENGLISH.exec(title);

@@ -94,7 +94,7 @@ def test_where_and_hint_of_a_configuration_error_stand_in_both():
     assert (error.where, halves(error.hint)[0]) == ("plant.toml:3: device.1", "是不是 host？")
     assert str(error) == (
         "plant.toml:3: device.1: 未知的键 'hots' (是不是 host？)"
-        f"{SEAM}unknown key 'hots' (did you mean host?)"
+        f"{SEAM}plant.toml:3: device.1: unknown key 'hots' (did you mean host?)"
     )
 
 

@@ -29,6 +29,7 @@ from baotu.sdk import (
 
 LONGEST = 2000  # characters
 MOST_TAGS = 50
+NONE = "还没有批注。在「趋势」页上点「批注」，写下第一条。 No notes yet. Press Note on the page Trends to write the first one."
 SEPARATED = "位号，用逗号分开 Tags, separated by commas"
 
 
@@ -138,6 +139,8 @@ class Notes(App):
     def overview(self, records: Records) -> view.View:
         wanted = select(Note).where(Note.removed_why == "").order_by(Note.since.desc()).limit(500)
         rows = told(records, list(records.scalars(wanted)))
+        if not rows:
+            return view.Markdown(NONE)
         columns = ("编号 Id", "开始 Begin", "结束 End", "内容 Text", "位号 Tags", "作者 Author")
         cells = tuple((r.id, r.since, r.until, r.text, ", ".join(r.tags), r.author) for r in rows)
         links = tuple(link(r) for r in rows)

@@ -27,12 +27,15 @@ def bilingual(said: str) -> str:
     if SEAM in said and bilingual(said.partition(SEAM)[2]) == said:
         return said  # it is whole; else a value in it is a message of its own
     for english, chinese, literal in catalogue():
-        if literal in said and (found := _pattern(english).fullmatch(said)):
-            halves = [_halves(part) for part in found.groups()]
-            return f"{_filled(chinese, halves, 0)}{SEAM}{_filled(english, halves, 1)}"
+        if literal not in said or not (found := _pattern(english).fullmatch(said)):
+            continue
+        if all(map(_sound, found.groups())):
+            parts = [_halves(part) for part in found.groups()]
+            return f"{_filled(chinese, parts, 0)}{SEAM}{_filled(english, parts, 1)}"
     where, colon, rest = said.partition(": ")
     if colon and SEAM in (told := bilingual(rest)):
-        return f"{where}: {told}"
+        chinese, english = halves(told)
+        return f"{where}: {chinese}{SEAM}{where}: {english}"
     return said
 
 
@@ -53,6 +56,12 @@ def catalogue() -> tuple[tuple[str, str, str], ...]:
 
 def _pattern(english: str) -> re.Pattern[str]:
     return re.compile("(.+?)".join(map(re.escape, english.split(HOLE))), re.DOTALL)
+
+
+def _sound(part: str) -> bool:
+    """A value that has a seam is a message of its own, not one end of it."""
+    english = part.partition(SEAM)[2]
+    return not english or SEAM in bilingual(english)
 
 
 def _halves(part: str) -> tuple[str, str]:

@@ -87,7 +87,7 @@ class Alarms extends Part {
       await send("alarms/acknowledge", { alarm: alarm.id });
       await this.load();
     } catch (error) {
-      toast(error.message, true);
+      toast(t(error.message), true);
       button.disabled = false;
     }
   }

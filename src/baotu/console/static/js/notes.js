@@ -1,5 +1,5 @@
 /** Notes on a trend: asked for with the range, written at a cursor or over two, removed with a reason. */
-import { base, clock, get, h, query, t, toast } from "./core.js";
+import { base, clock, get, h, query, t, zh } from "./core.js";
 import { openForm } from "./form.js";
 
 export class Notes {
@@ -75,7 +75,7 @@ export function inWords(ms) {
   const known = PERIODS.find(([, size]) => size === ms);
   if (known) return t(known[0]);
   const [name, size] = Object.entries(SIZES).reverse().find(([, one]) => ms % one === 0) ?? ["s", 1e3];
-  return t(`前 ${ms / size} ${name} ${ms / size} ${name} before`);
+  return zh ? `前 ${ms / size} ${name}` : `${ms / size} ${name} before`;
 }
 
 /** The choice of a period before, as a list; `turn` is called with ms. */

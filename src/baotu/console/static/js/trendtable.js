@@ -41,4 +41,8 @@ function hint(chart) {
 
 const digits = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : "–");
 const share = (part) => (typeof part === "number" ? `${part === 1 ? 100 : Math.min(99.9, part * 100).toFixed(1)}\u2009%` : "–");
-const change = (after, before, tag) => (typeof after === "number" && typeof before === "number" ? `${after > before ? "+" : ""}${number(after - before, tag)}` : "–");
+function change(after, before, tag) {
+  if (typeof after !== "number" || typeof before !== "number") return "–";
+  const text = number(after - before, tag);
+  return /[1-9]/.test(text) ? `${after > before ? "+" : ""}${text}` : text.replace("-", "");
+}

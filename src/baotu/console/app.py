@@ -16,7 +16,7 @@ from .rooms import Rooms
 
 ABOUT = """
 Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
-Refusals are RFC 9457 problem details. Samples come as columns: `application/json`, `text/csv`
+Refusals are RFC 9457 problem details; what they say is Chinese, U+2002, English. Samples come as columns: `application/json`, `text/csv`
 or `application/vnd.apache.arrow.stream`, by `Accept`.
 
 **Live values**: WebSocket `/api/live?tag=…` (repeatable). Send `{"subscribe": [names]}` and

@@ -80,9 +80,10 @@ class Finder:
         return frozenset(t for t, characters in titles.items() if characters in said)
 
     def _scanned(self, titles: dict[str, frozenset[str]], under: str) -> Iterator[Tag]:
+        """Tags that have every word: as the plant searches, or in a title spelled so."""
+        written = {word: {t.id for t in self._all_pages(word, under)} for word in titles}
         for tag in self._all_pages("", under):
-            said = f"{tag.name} {tag.title} {tag.address} {tag.device}".lower()
-            if all(word in said or tag.title in known for word, known in titles.items()):
+            if all(tag.title in known or tag.id in written[w] for w, known in titles.items()):
                 yield tag
 
     def ids(self, search: str = "", under: str = "") -> np.ndarray:

@@ -114,6 +114,7 @@ class AssetDetail(BaseModel):
     asset: AssetRow
     type: dict[str, Any] | None = Field(description="The asset type with its properties")
     children: list[AssetRow]
+    counts: dict[str, int] = Field(description="How many tags are in and below each child, by path")
     tags: list[TagRow]
     alarms: list[AlarmRow]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -67,11 +68,14 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         rows = told.listed(rooms, rooms.identify(request))
         kind = rooms.plant.types().get(found.type)
         inside = f"{path}/"
+        below = finder.found(under=path)
+        counts = Counter(inside + t.asset[len(inside) :].partition("/")[0] for t in below)
         return json({
             "asset": asset_row(found),
             "type": plain(kind) if kind else None,
             "children": [asset_row(a) for a in rooms.plant.assets(path) if a.parent == path],
-            "tags": [tag_row(t) for t in finder.found(under=path) if t.asset == path],
+            "tags": [tag_row(t) for t in below if t.asset == path],
+            "counts": {p: n for p, n in counts.items() if p != inside},
             "alarms": [r for r in rows if r["asset"] == path or r["asset"].startswith(inside)],
         })  # fmt: skip
 

@@ -179,8 +179,8 @@ export class TrendChart extends EventTarget {
       const [now, before] = await Promise.all([asked(0), this.offset ? asked(this.offset) : {}]);
       [this.points, this.before] = [now, before];
       this.trueUp = Date.now();
-      this.paint();
       this.tookMs = performance.now() - began;
+      this.paint();
       this.dispatchEvent(new Event("data"));
     } catch (error) {
       if (error.name !== "AbortError") this.dispatchEvent(new CustomEvent("problem", { detail: error }));
@@ -263,6 +263,9 @@ export class TrendChart extends EventTarget {
         { type: "line", shape: { x1: 0, y1: 20, x2: 0, y2: height - 28 }, style: { stroke: token("--text"), lineWidth: 1 }, invisible: !shown },
         { type: "text", style: { text: "AB"[n], x: 3, y: 18, fill: token("--text"), font: "600 12px system-ui" }, invisible: !shown }] };
     });
+    const none = Boolean(this.tookMs) && !this.tags.some((tag) => this.points[tag.name]?.length);
+    const said = { text: t("这段时间没有采样。 No samples in this time."), fill: token("--muted"), font: "14px system-ui", align: "center" };
+    graphic.push({ id: "none", type: "text", silent: true, left: "center", top: "45%", invisible: !none, style: said });
     this.chart.setOption({ graphic });
   }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from baotu.sdk.errors import BaotuError, ConfigError
+from baotu.sdk.messages import SEAM
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +36,13 @@ Listen = Annotated[
 NODE = Path("baotu.toml")
 
 
+def _lines(error: object) -> str:
+    """Chinese on the first line, English on the second, each whole."""
+    return str(error).replace(SEAM, "\n")
+
+
 def _stop(error: object) -> NoReturn:
-    typer.echo(f"baotu: {error}", err=True)
+    typer.echo(f"baotu: {_lines(error)}", err=True)
     raise typer.Exit(2)
 
 
@@ -112,7 +118,7 @@ def config(
     else:
         made, problems = examine(check or NODE)
         for problem in problems:
-            typer.echo(str(problem), err=True)
+            typer.echo(_lines(problem), err=True)
         if made is None:
             raise typer.Exit(2)
         for warning in made.warnings:

@@ -39,6 +39,7 @@ class FakeDoor:
             else []
         )
         self.targets: list[tuple[str, float]] = []
+        self.notes: list[dict] = []
         self.jobs = [
             {"id": 2, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "running", "progress": 0.62, "error": ""},
             {"id": 1, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "done", "progress": 1.0, "error": ""},
@@ -70,6 +71,10 @@ class FakeDoor:
             ("pumping", "set_target", "command", "设定目标效率 Set a target",
              asks(pump=("string", "泵 Pump"), percent=("number", "目标效率 Target efficiency"))),
             ("pumping", "figures", "query", "泵能效 Pump figures", asks()),
+            ("notes", "add", "command", "写批注 Write a note",
+             asks(tags=("string", "位号 Tags"), since=("string", "开始 Begin"), text=("string", "内容 Text"), until_=("string", "结束 End"))),
+            ("notes", "remove", "command", "删除批注 Remove a note", asks(note=("integer", "批注 Note"), reason=("string", "原因 Reason"))),
+            ("notes", "between", "query", "批注 Notes", asks(tags=("string", "位号 Tags"), since=("string", "开始 Begin"), until=("string", "结束 End"))),
             ("pumping", "overview", "page", "泵能效 Pump efficiency", asks()),
             ("pumping", "words", "page", "视图词汇 Vocabulary", asks()),
         ]  # fmt: skip
@@ -168,6 +173,21 @@ class FakeDoor:
 
     def _pumping_figures(self) -> list[dict]:
         return [{"pump": p, "target": t} for p, t in self.targets]
+
+    def _notes_add(self, tags: str, since: str, text: str, until: str = "") -> int:
+        if not text.strip():
+            raise Invalid("text", "写上内容 Write what is to be noted")
+        self.notes.append({"id": len(self.notes) + 1, "tags": tags.split(","), "since": since, "until": until or since,
+                           "text": text, "author": "operator", "written": since, "why": ""})  # fmt: skip
+        return len(self.notes)
+
+    def _notes_remove(self, note: int, reason: str) -> int:
+        self._find(self.notes, note, "note")["why"] = reason
+        return note
+
+    def _notes_between(self, tags: str, since: str, until: str) -> list[dict]:
+        return [n for n in self.notes if not n["why"] and set(n["tags"]) & set(tags.split(","))
+                and n["since"] <= until and n["until"] >= since]  # fmt: skip
 
     def _pumping_overview(self) -> view.View:
         pumps = self.plant.ids("Pump", "flow")[:5].tolist()

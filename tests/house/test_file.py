@@ -6,6 +6,7 @@ from baotu.house.file import examine, load
 from baotu.house.reference import reference, sample_app, sample_driver, sample_node
 from baotu.kernel.registry import Registry
 from baotu.sdk import ConfigError
+from tests.english import english
 
 GOOD = """
 [node]
@@ -50,7 +51,7 @@ limit = 95
 
 
 def problems(tmp_path, text):
-    return [str(p) for p in examine(tmp_path / "node.toml", text)[1]]
+    return [english(p) for p in examine(tmp_path / "node.toml", text)[1]]
 
 
 def test_a_right_file_gives_devices_with_their_tags(tmp_path):

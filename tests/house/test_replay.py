@@ -53,4 +53,4 @@ def test_a_file_that_is_not_there_is_named():
     )
 
     assert done.returncode == 2
-    assert "none.csv: no such file" in done.stderr
+    assert "none.csv: 没有这个文件" in done.stderr and "no such file" in done.stderr

@@ -8,6 +8,7 @@ import pytest
 from baotu.kernel.config import Reader, sample
 from baotu.kernel.toml import Document
 from baotu.sdk import ConfigError, setting
+from tests.english import english
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ def read(text):
 
 
 def problems(text):
-    return [str(p) for p in read(text)[1].sorted_problems()]
+    return [english(p) for p in read(text)[1].sorted_problems()]
 
 
 def test_a_right_file_becomes_frozen_settings():
@@ -68,8 +69,10 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_lines():
     ],
 )
 def test_what_is_not_toml_names_its_line(text, said):
-    with pytest.raises(ConfigError, match=said.replace("[", r"\[")):
+    with pytest.raises(ConfigError) as told:
         Document(text, "plant.toml")
+
+    assert english(told.value).startswith(said)
 
 
 def test_true_is_not_a_number_and_one_is_not_true():

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse, Response
 
 from . import live, pages, problem
-from .api import house, plant, samples, verbs
+from .api import house, plant, samples, statistics, verbs
 from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
@@ -16,7 +16,7 @@ from .rooms import Rooms
 
 ABOUT = """
 Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
-Refusals are RFC 9457 problem details. Samples come as columns: `application/json`, `text/csv`
+Refusals are RFC 9457 problem details; what they say is Chinese, U+2002, English. Samples come as columns: `application/json`, `text/csv`
 or `application/vnd.apache.arrow.stream`, by `Accept`.
 
 **Live values**: WebSocket `/api/live?tag=…` (repeatable). Send `{"subscribe": [names]}` and
@@ -53,6 +53,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     house.routes(api, rooms)
     plant.routes(api, rooms, finder)
     samples.routes(api, rooms, finder)
+    statistics.routes(api, rooms)
     live.routes(api, rooms, finder, channel)
     verbs.routes(api, rooms)
     app.include_router(api)

@@ -94,7 +94,7 @@ def column(draw: Drawing, item: view.Column) -> list[Slot]:
 
 def markdown(draw: Drawing, item: view.Markdown) -> None:
     with draw.panel():
-        ui.markdown(item.text).classes("prose")
+        ui.markdown(in_language(item.text, draw.language)).classes("prose")
 
 
 def table(draw: Drawing, item: view.Table) -> None:

@@ -6,20 +6,26 @@ the plant changes; at most `KEPT` searches.
 
 from __future__ import annotations
 
+import re
 import threading
+from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from sys import intern
 
 import numpy as np
 import orjson
 
 from baotu.sdk import Tag
-from baotu.sdk.ports import Plant
+from baotu.sdk.ports import Plant, TagPage
 from baotu.sdk.tags import ById, Tags
+
+from .spelling import spelled
 
 KEPT = 8
 MANY = 1000
 PAGE = 100_000
+NOT_HAN = re.compile(r"[^\u4e00-\u9fff]+")
 
 
 class Finder:
@@ -29,6 +35,7 @@ class Finder:
         self._found: OrderedDict[tuple[int, str, str], Tags] = OrderedDict()
         self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
         self._named: tuple[int, ById] = (-1, ById(Tags.of(())))
+        self._titles: tuple[int, dict[str, str]] = (-1, {})
         self._written: deque[tuple[int, np.ndarray, bytes]] = deque(maxlen=KEPT)
 
     def found(self, search: str = "", under: str = "") -> Tags:
@@ -38,12 +45,49 @@ class Finder:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
-        tags = Tags.concat(list(self._all_pages(search, under)))
+        titles = self._spelled(search)
+        tags = self._scanned(titles, under) if titles else self._searched(search, under)
         with self._lock:
             self._found[key] = tags
             while len(self._found) > KEPT:
                 self._found.popitem(last=False)
         return tags
+
+    def page(self, search: str, limit: int, cursor: str = "", under: str = "") -> TagPage:
+        """As `Plant.tags`, and by pinyin besides."""
+        if not self._spelled(search):
+            return self._plant.tags(search, limit, cursor, under)
+        found = self.found(search, under)
+        first = bisect_right(found, cursor, key=lambda tag: tag.name) if cursor else 0
+        shown = found[first : first + limit]
+        more = shown[-1].name if first + limit < len(found) else ""
+        return TagPage(tags=shown, total=len(found), cursor=more)
+
+    def _spelled(self, search: str) -> dict[str, frozenset[str]]:
+        """The titles that each word spells; empty when none does, so that the plant searches."""
+        version = self._plant.version()
+        if self._titles[0] != version:
+            titles = {title for (title,) in Tags.of(self._plant.all_tags()).distinct("title")[0]}
+            self._titles = (version, {t: intern(NOT_HAN.sub("", t)) for t in titles})
+        found = {word: self._spelling(word) for word in search.lower().split()}
+        return found if any(found.values()) else {}
+
+    def _spelling(self, word: str) -> frozenset[str]:
+        """Titles spelled so. Many titles differ by their numbers only, so characters are asked."""
+        titles = self._titles[1]
+        if not word.isalpha():  # `2hb` is 2 号泵: the number counts
+            return frozenset(t for t in titles if spelled(word, t.lower()))
+        said = {characters for characters in titles.values() if spelled(word, characters)}
+        return frozenset(t for t, characters in titles.items() if characters in said)
+
+    def _scanned(self, titles: dict[str, frozenset[str]], under: str) -> Tags:
+        """Tags that have every word: as the plant searches, or in a title spelled so."""
+        tags = self._searched("", under)
+        fit = np.ones(len(tags), bool)
+        for word, known in titles.items():
+            written = np.isin(tags.id, self._searched(word, under).id)
+            fit &= tags.mask("title", known.__contains__) | written
+        return tags.pick(fit)
 
     def ids(self, search: str = "", under: str = "") -> np.ndarray:
         """int32, ascending: the numbers of every tag found."""
@@ -80,6 +124,9 @@ class Finder:
         names = np.full(len(places), "?", object)
         names[places >= 0] = list(known.tags.pick(places[places >= 0]).names())
         return names
+
+    def _searched(self, search: str, under: str) -> Tags:
+        return Tags.concat(list(self._all_pages(search, under)))
 
     def _all_pages(self, search: str, under: str) -> Iterator[Tags]:
         cursor = ""

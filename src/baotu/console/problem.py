@@ -22,6 +22,7 @@ from baotu.sdk import (
     Refused,
     Unreachable,
 )
+from baotu.sdk.messages import bilingual
 
 MEDIA = "application/problem+json"
 STATUS: Mapping[type[BaotuError], int] = {
@@ -75,7 +76,12 @@ def install(api: FastAPI) -> None:
 def answer(
     request: Request | None, status: int, kind: str, title: str, detail: str, **more: Any
 ) -> Response:
-    about = {"type": f"urn:baotu:{kind}", "title": title, "status": status, "detail": detail}
+    about = {
+        "type": f"urn:baotu:{kind}",
+        "title": title,
+        "status": status,
+        "detail": bilingual(detail),
+    }
     if request is not None:
         about["instance"] = request.url.path
     return JSONResponse(about | more, status, media_type=MEDIA)

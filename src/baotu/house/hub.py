@@ -22,6 +22,7 @@ from baotu.kernel.facts import Reach
 from baotu.kernel.jobs import Jobs, Runner
 from baotu.kernel.lifecycle import Stack
 from baotu.kernel.live import LiveBus
+from baotu.kernel.notes import Notes
 from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import Schedule
 from baotu.kernel.streams import Streams
@@ -170,7 +171,7 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs()]
+    made: list[App] = [Alarms(), Jobs(), Notes()]
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
         raise ConfigError(

@@ -1,20 +1,31 @@
-"""One class per reaction of the kernel. Anything else that is raised is a bug of the plugin."""
+"""One class per reaction of the kernel. Anything else that is raised is a bug of the plugin.
+
+What they say is read by people: it is given in Chinese and English (see `messages`).
+"""
 
 from __future__ import annotations
+
+from .messages import SEAM, bilingual, halves
 
 
 class BaotuError(Exception):
     """Says what happened, where, and what to do next."""
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(bilingual(why))
 
 
 class ConfigError(BaotuError):
     """The file is wrong: refuse to start. `where` is `file:line: key`, `hint` what to write."""
 
     def __init__(self, why: str, where: str = "", hint: str = "") -> None:
-        super().__init__(
-            ": ".join(part for part in (where, why) if part) + (f" ({hint})" if hint else "")
-        )
-        self.why, self.where, self.hint = why, where, hint
+        self.why, self.where, self.hint = bilingual(why), where, bilingual(hint)
+        told = [
+            f"{one} ({other})" if other else one
+            for one, other in zip(halves(self.why), halves(self.hint), strict=True)
+        ]
+        said = told[0] if told[0] == told[1] else SEAM.join(told)
+        super().__init__(": ".join(part for part in (where, said) if part))
 
 
 class Unreachable(BaotuError):
@@ -45,8 +56,8 @@ class Invalid(BaotuError):
     """The request is wrong whatever the state: name the field, change nothing."""
 
     def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}")
-        self.field, self.why = field, why
+        self.field, self.why = field, bilingual(why)
+        super().__init__(f"{field}: {self.why}")
 
 
 class Conflict(Invalid):

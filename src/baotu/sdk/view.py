@@ -13,6 +13,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar, dataclass_transform
 
+from .messages import SEAM, halves
+
 Cell = str | int | float | Decimal | datetime | None
 Value = TypeVar("Value")
 
@@ -202,6 +204,8 @@ def in_language(title: str, language: str) -> str:
     alarm. 报警。". One language alone is given as it is.
     """
     chinese = language.startswith("zh")
+    if SEAM in title:
+        return halves(title)[0 if chinese else 1]
     if both := CHINESE_FIRST.fullmatch(title) or CHINESE_THEN.fullmatch(title):
         return both[1 if chinese else 2]
     if both := ENGLISH_FIRST.fullmatch(title):

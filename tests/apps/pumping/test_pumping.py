@@ -90,7 +90,7 @@ def test_a_target_above_the_efficiency_is_one_alarm(baotu_bench):
 
 def test_a_target_outside_0_to_100_is_refused_and_changes_nothing(baotu_bench):
     bench = baotu_bench(Pumping())
-    with pytest.raises(Invalid, match="percent: must lie between 0 and 100"):
+    with pytest.raises(Invalid, match="must lie between 0 and 100"):
         bench.do("set_target", pump="p", percent=101.0)
 
     assert bench.ask("figures") == []

@@ -17,7 +17,7 @@ from ..problem import NotFound, documented
 from ..rooms import Rooms
 from ..times import iso
 from . import models
-from .rows import element_row, health_row, json
+from .rows import element_row, health_row, json, verb_row
 
 Search = Annotated[str, Query(description="Words to look for")]
 
@@ -89,11 +89,7 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
     def verbs(request: Request) -> Response:
         """Commands, queries and pages that the caller may use."""
         may = rooms.identify(request).permissions
-        return json({"verbs": [
-            {"app": v.app, "name": v.name, "kind": v.kind, "title": v.title, "summary": v.summary,
-             "permission": v.permission, "takes": dict(v.takes), "gives": dict(v.gives)}
-            for v in rooms.door.verbs() if _may(v, may)
-        ]})  # fmt: skip
+        return json({"verbs": [verb_row(v) for v in rooms.door.verbs() if _may(v, may)]})
 
     @api.get("/jobs", response_model=models.Jobs, tags=["apps"])
     def jobs(request: Request) -> Response:

@@ -114,6 +114,7 @@ class AssetDetail(BaseModel):
     asset: AssetRow
     type: dict[str, Any] | None = Field(description="The asset type with its properties")
     children: list[AssetRow]
+    counts: dict[str, int] = Field(description="How many tags are in and below each child, by path")
     tags: list[TagRow]
     alarms: list[AlarmRow]
 
@@ -282,3 +283,35 @@ class Overview(BaseModel):
     links: list[HealthRow]
     changes: list[ChangeLine]
     since: Time
+
+
+class PageRow(BaseModel):
+    page: str = Field(description="Address behind the language; empty: the overview")
+    title: str
+
+
+class Found(BaseModel):
+    """What a search found, the best first."""
+
+    pages: list[PageRow]
+    verbs: list[VerbRow] = Field(description="Commands and pages of apps that the caller may use")
+    assets: list[AssetRow]
+    tags: list[TagRow]
+    alarms: list[AlarmRow]
+    total: int = Field(description="How many tags were found in all")
+
+
+class StatisticsRow(BaseModel):
+    tag: str
+    count: int
+    good: float | None = Field(description="Share of good samples, 0 to 1; null: too many to read")
+    low: float | None
+    mean: float | None
+    high: float | None
+    std: float | None = Field(description="Of the population; null: too many to read")
+    last: float | str | None
+    last_time: Time | None
+
+
+class Statistics(BaseModel):
+    statistics: list[StatisticsRow]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections import Counter
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -14,15 +15,17 @@ from ..finder import Finder
 from ..overview import Overview as Site
 from ..problem import NotFound, documented
 from ..rooms import Rooms
-from .models import AssetDetail, AssetRows, Overview, TagRows
+from ..search import Search
+from ..spelling import fits
+from .models import AssetDetail, AssetRows, Found, Overview, TagRows
 from .rows import asset_row, json, tag_row
 
-Words = Annotated[str, Query(description="Words in name or title, Chinese or English")]
+Words = Annotated[str, Query(description="Words in name or title: Chinese, pinyin or English")]
 Under = Annotated[str, Query(description="Only below this asset path")]
 
 
 def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
-    site = Site(rooms, finder)
+    site, seek = Site(rooms, finder), Search(rooms, finder)
 
     @api.get("/tags", response_model=TagRows, responses=documented(422), tags=["plant"])
     def tags(
@@ -34,7 +37,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     ) -> Response:
         """Tags found, in order of name; page on by `cursor`, or jump by `offset`."""
         if offset is None:
-            page = rooms.plant.tags(search, limit, cursor, under)
+            page = finder.page(search, limit, cursor, under)
             rows, total, cursor = page.tags, page.total, page.cursor
         else:
             found = finder.found(search, under)
@@ -47,7 +50,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         words = search.lower().split()
         found = (
             a for a in rooms.plant.assets(under)
-            if all(w in f"{a.path} {a.title} {a.type}".lower() for w in words)
+            if fits(words, f"{a.path} {a.title} {a.type}".lower())
         )  # fmt: skip
         return json({"assets": [asset_row(a) for a in found]})
 
@@ -65,11 +68,14 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         rows = told.listed(rooms, rooms.identify(request))
         kind = rooms.plant.types().get(found.type)
         inside = f"{path}/"
+        below = finder.found(under=path)
+        counts = Counter(inside + t.asset[len(inside) :].partition("/")[0] for t in below)
         return json({
             "asset": asset_row(found),
             "type": plain(kind) if kind else None,
             "children": [asset_row(a) for a in rooms.plant.assets(path) if a.parent == path],
-            "tags": [tag_row(t) for t in finder.found(under=path) if t.asset == path],
+            "tags": [tag_row(t) for t in below if t.asset == path],
+            "counts": {p: n for p, n in counts.items() if p != inside},
             "alarms": [r for r in rows if r["asset"] == path or r["asset"].startswith(inside)],
         })  # fmt: skip
 
@@ -78,18 +84,11 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         """Everything the first page shows: areas, alarms, key values, links, the last shift."""
         return json(site.answer(rooms.identify(request)))
 
-    @api.get("/search", tags=["plant"])
+    @api.get("/search", response_model=Found, tags=["plant"])
     def search(
-        q: Annotated[str, Query(description="Words, Chinese or English")], limit: int = 8
-    ) -> dict[str, Any]:
-        """A few tags and assets for the search palette."""
-        words = q.lower().split()
-        places = [
-            asset_row(a) for a in rooms.plant.assets()
-            if all(w in f"{a.path} {a.title} {a.type}".lower() for w in words)
-        ]  # fmt: skip
-        places.sort(key=lambda a: len(a["path"]))
-        page = rooms.plant.tags(q, limit)
-        return {
-            "assets": places[:limit], "tags": [tag_row(t) for t in page.tags], "total": page.total,
-        }  # fmt: skip
+        request: Request,
+        q: Annotated[str, Query(description="Words: Chinese, pinyin (`wd`, `wendu`) or English")],
+        limit: Annotated[int, Query(ge=1, le=100)] = 8,
+    ) -> Response:
+        """Pages, commands, assets, tags and open alarms, for the search palette."""
+        return json(seek.answer(q, limit, rooms.identify(request)))

@@ -9,6 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from baotu.sdk import Asset, Tag
+from baotu.sdk.door import Verb
 from baotu.sdk.health import Health
 from baotu.sdk.ports import ElementRow
 
@@ -32,6 +33,14 @@ def asset_row(asset: Asset) -> dict[str, Any]:
     return {
         "path": asset.path, "title": asset.title, "type": asset.type, "level": asset.level,
         "parent": asset.parent, "organisation": asset.organisation,
+    }  # fmt: skip
+
+
+def verb_row(verb: Verb) -> dict[str, Any]:
+    return {
+        "app": verb.app, "name": verb.name, "kind": verb.kind, "title": verb.title,
+        "summary": verb.summary, "permission": verb.permission, "takes": dict(verb.takes),
+        "gives": dict(verb.gives),
     }  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         """Samples in [start, end). With `points`, first, lowest, highest and last of each pixel
         are kept, so no spike is lost; with `bucket`, aggregates of numbers."""
         tags = [rooms.plant.tag(name) for name in tag]
-        begin, stop = _interval(rooms, start, end)
+        begin, stop = interval(rooms, start, end)
         if bucket:
             width = round(read_period(bucket, "bucket") * 1e9)
             return _buckets(rooms, tags, (begin, stop, width), time)
@@ -111,12 +111,12 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         folder = tempfile.TemporaryDirectory(prefix="baotu-export-")
         path = Path(folder.name) / f"baotu.{format}"
         ids = [t.id for t in tags]
-        rooms.history.export(path, ids, *_interval(rooms, start, end), format)
+        rooms.history.export(path, ids, *interval(rooms, start, end), format)
         task = BackgroundTask(folder.cleanup)
         return FileResponse(path, media_type=MEDIA[format], filename=path.name, background=task)
 
 
-def _interval(rooms: Rooms, start: str, end: str) -> tuple[int, int]:
+def interval(rooms: Rooms, start: str, end: str) -> tuple[int, int]:
     now = rooms.now()
     begin, stop = read_time(start, "start", now), read_time(end, "end", now)
     if begin >= stop:

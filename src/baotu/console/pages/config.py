@@ -121,7 +121,7 @@ class Editor:
                         ui.label(at)
                 ui.label(self.say(found["why"]))
                 if found["hint"]:
-                    ui.label(found["hint"]).classes("muted")
+                    ui.label(self.say(found["hint"])).classes("muted")
 
     def _changes(self, changes: list[str]) -> None:
         with ui.element("h2"):
@@ -162,7 +162,7 @@ class Editor:
             )
         except (ConfigError, Denied, Invalid) as error:
             with self._side(), ui.element("div").classes("problem"):
-                ui.label(str(error))
+                ui.label(self.say(str(error)))
             return
         self.checked = ""
         with self._side():

@@ -11,6 +11,7 @@ class Alarms extends Part {
   async start() {
     this.className = "panel alarms";
     this.which = new URLSearchParams(location.search).get("state") === "history" ? "history" : "open";
+    this.one = Number(new URLSearchParams(location.search).get("alarm")) || 0; // a shared address of one alarm
     this.only = 0;
     this.words = "";
     this.head = h("header", {});
@@ -32,12 +33,17 @@ class Alarms extends Part {
   tabs() {
     const tab = (which, title) => h("button", { class: "btn", "aria-pressed": String(this.which === which), onclick: () => this.turn(which) }, t(title));
     const filter = [1, 2, 3, 4].map((p) => h("button", { class: this.told.counts[p - 1] ? "btn" : "btn tally none", "aria-pressed": String(this.only === p), "aria-label": `${t("只看 Only")} ${t(PRIORITY[p])}`, onclick: () => ((this.only = this.only === p ? 0 : p), this.draw()) }, shape(p), String(this.told.counts[p - 1])));
-    return [h("span", { class: "bar" }, tab("open", "未结 Open"), tab("history", "历史 History")), h("span", { class: "bar" }, this.which === "open" ? filter : tallies(this.told.counts)), this.field];
+    return [h("span", { class: "bar" }, tab("open", "未结 Open"), tab("history", "历史 History")), h("span", { class: "bar" }, this.which === "open" ? filter : tallies(this.told.counts)), this.one ? this.all() : null, this.field].filter(Boolean);
+  }
+
+  all() {
+    return h("button", { class: "btn", onclick: () => ((this.one = 0), this.turn(this.which)) }, t("全部报警 All alarms"));
   }
 
   turn(which) {
     this.which = which;
-    history.replaceState(null, "", which === "open" ? location.pathname : "?state=history");
+    const asked = query({ state: which === "open" ? "" : which, alarm: this.one || "" });
+    history.replaceState(null, "", asked ? `?${asked}` : location.pathname);
     this.again();
   }
 
@@ -47,10 +53,11 @@ class Alarms extends Part {
     if (typing) this.field.focus();
     const history = this.which === "history";
     const all = history ? this.told.events : this.told.alarms;
-    const rows = all.filter((a) => (!this.only || a.priority === this.only || history) && `${a.message} ${a.tag ?? a.asset}`.toLowerCase().includes(this.words));
+    const rows = all.filter((a) => (!this.one || (a.alarm ?? a.id) === this.one) && (!this.only || a.priority === this.only || history) && `${a.message} ${a.tag ?? a.asset}`.toLowerCase().includes(this.words));
     const sign = JSON.stringify([rows.map((a) => ({ ...a, ago: ago(a.raised ?? a.time) })), this.which]);
     if (sign === this.sign) return; // nothing moves that did not change
     this.sign = sign;
+    if (!rows.length && this.one) return this.list.replaceChildren(empty("这条报警已经结束，见历史。 This alarm is over; the history tells of it.", this.all(), h("button", { class: "btn", onclick: () => this.turn("history") }, t("历史 History"))));
     if (!rows.length) return this.list.replaceChildren(this.told.note ? empty(this.told.note) : all.length ? empty("没有符合筛选的报警。 No alarm passes the filter.") : empty(history ? "还没有报警发生过。 No alarm has been raised yet." : "没有未结报警。应用发现异常时，报警会出现在这里。 No open alarms. They appear here when an app finds something abnormal."));
     this.list.replaceChildren(history ? this.past(rows) : h("ul", { class: "alarm-list" }, rows.map((alarm) => this.row(alarm))));
   }
@@ -70,7 +77,7 @@ class Alarms extends Part {
     ];
     return h("li", { class: calls ? "alarm calls" : "alarm" }, h("span", { class: "mark" }, shape(alarm.priority, alarm.hidden)),
       h("div", { class: "said" }, h("b", {}, t(alarm.message)), h("span", { class: "small muted where" }, where, alarm.tag ? h("a", { href: trendLink([alarm.tag]) }, t("趋势 Trend")) : null, alarm.app ? h("span", {}, alarm.app) : null)),
-      h("div", { class: "when" }, h("time", { title: clock(alarm.raised, "always") }, `${clock(alarm.raised)} · ${ago(alarm.raised)}`), h("span", { class: "small muted" }, alarmState(alarm), alarm.by ? ` · ${alarm.by}` : "")),
+      h("div", { class: "when" }, h("a", { href: `?${query({ alarm: alarm.id })}`, class: "muted", title: `${clock(alarm.raised, "always")} · #${alarm.id}` }, `${clock(alarm.raised)} · ${ago(alarm.raised)}`), h("span", { class: "small muted" }, alarmState(alarm), alarm.by ? ` · ${alarm.by}` : "")),
       h("div", { class: "bar acts" }, acts));
   }
 
@@ -80,7 +87,7 @@ class Alarms extends Part {
       await send("alarms/acknowledge", { alarm: alarm.id });
       await this.load();
     } catch (error) {
-      toast(error.message, true);
+      toast(t(error.message), true);
       button.disabled = false;
     }
   }

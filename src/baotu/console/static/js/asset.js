@@ -2,6 +2,7 @@
 import { Part, assetLink, base, empty, get, h, query, t, trendLink, unit } from "./core.js";
 import { TrendChart } from "./chart.js";
 import { alarmLine } from "./alarmline.js";
+import { spaced } from "./words.js";
 import { live } from "./live.js";
 import { Value, over, shape, spark, traces } from "./shapes.js";
 
@@ -90,7 +91,7 @@ class AssetPage extends Part {
         values[tag.name] = new Value(tag);
         return h("span", { class: "pair" }, h("span", { class: "muted cut" }, t(tag.title) || tag.property), values[tag.name].el);
       });
-      return h("a", { class: `tile${Number.isFinite(worst) ? ` area worst${worst}` : ""}`, href: assetLink(asset.path) }, h("b", { class: "two" }, Number.isFinite(worst) ? [shape(worst), " "] : null, t(asset.title) || asset.path.split("/").pop()), lines.length ? lines : h("span", { class: "small muted" }, `${t("位号 Tags")} ${these.length}${tags.length >= 2000 ? "+" : ""}`));
+      return h("a", { class: `tile${Number.isFinite(worst) ? ` area worst${worst}` : ""}`, href: assetLink(asset.path) }, h("b", { class: "two" }, Number.isFinite(worst) ? [shape(worst), " "] : null, t(asset.title) || asset.path.split("/").pop()), lines.length ? lines : h("span", { class: "small muted" }, `${t("位号 Tags")} ${spaced(this.told.counts[asset.path] ?? 0, 0)}`));
     });
     this.own(live.watch(Object.keys(values), (sample, name) => values[name].show(sample)));
     const rest = children.length - some.length;

@@ -19,7 +19,7 @@ export class TrendChart extends EventTarget {
   /** tags: rows as the API tells them. span in ms: follows the present unless `fix` is called. */
   constructor(el, tags, span) {
     super();
-    Object.assign(this, { el, tags, span, follow: true, from: Date.now() - span, to: Date.now(), points: {}, marks: [] });
+    Object.assign(this, { el, tags, span, follow: true, from: Date.now() - span, to: Date.now(), points: {}, marks: [], notes: [], offset: 0, before: {} });
     this.chart = echarts.init(el, null, { renderer: "canvas" });
     this.sized = new ResizeObserver(() => (this.chart.resize(), this.plan()));
     this.sized.observe(el);
@@ -61,6 +61,7 @@ export class TrendChart extends EventTarget {
       step: tag.kind === "number" ? false : "end", lineStyle: { width: 1.5, type: DASHES[n % 8] }, color: colour(n), emphasis: { disabled: true }, connectNulls: false,
       markLine: only ? { silent: true, symbol: "none", animation: false, lineStyle: { color: token("--mark"), type: "dashed" }, data: [limit(tag.low, t("下限 Low")), limit(tag.high, t("上限 High"))].filter(Boolean) } : undefined,
     }));
+    series.push(...this.tags.map((tag, n) => this.earlier(tag, n, units)), this.noted());
     this.chart.setOption({
       animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily },
       grid: { left: 12 + left * step - (narrow ? 4 : 12), right: right ? 8 + right * step : 16, top: 28, bottom: 28 },
@@ -68,6 +69,39 @@ export class TrendChart extends EventTarget {
       yAxis, series, tooltip: { trigger: "axis", confine: true, backgroundColor: token("--raised"), borderColor: token("--line"), textStyle: { color: token("--text"), fontSize: 12 }, axisPointer: { lineStyle: { color: token("--mark") } }, formatter: (rows) => this.tip(rows) },
     }, { notMerge: true });
     this.drawMarks();
+  }
+
+  /** The same tag in the period before, laid over: thin, dotted, half as strong. */
+  earlier(tag, n, units) {
+    return { name: `${tag.name} ←`, type: "line", showSymbol: false, silent: true, yAxisIndex: units.indexOf(axisOf(tag)), data: this.shifted(tag), step: tag.kind === "number" ? false : "end", lineStyle: { width: 1, type: "dotted", opacity: .75 }, color: colour(n), emphasis: { disabled: true }, tooltip: { show: false } };
+  }
+  shifted(tag) {
+    return this.offset && tag.kind !== "text" ? (this.before[tag.name] ?? []).map(([time, value]) => [time + this.offset, value]) : [];
+  }
+
+  /** Notes as numbered lines and bands; what they say stands in the list below. */
+  noted() {
+    const label = (n) => ({ formatter: String(n + 1), position: "insideEndTop", rotate: 0, distance: 2, color: token("--on-accent"), backgroundColor: token("--accent"), padding: [2, 5], borderRadius: 3, fontSize: 12 });
+    const lines = this.notes.map((note, n) => ({ xAxis: note.from, label: label(n) }));
+    const bands = this.notes.filter((note) => note.to > note.from).map((note) => [{ xAxis: note.from }, { xAxis: note.to }]);
+    return { id: "notes", type: "line", data: [], silent: true, tooltip: { show: false },
+      markLine: { silent: true, animation: false, symbol: "none", lineStyle: { color: token("--link"), type: "solid", width: 1 }, data: lines },
+      markArea: { silent: true, itemStyle: { color: token("--link"), opacity: .12 }, data: bands } };
+  }
+
+  /** notes: [{from, to}] in ms, in the order of their numbers. */
+  showNotes(notes) {
+    this.notes = notes;
+    this.chart.setOption({ series: [this.noted()] });
+  }
+
+  /** Lay the period `offset` ms earlier over; 0 takes it away. */
+  compare(offset) {
+    this.offset = offset;
+    this.before = {};
+    this.paint();
+    this.fetch();
+    this.dispatchEvent(new Event("range"));
   }
 
   /** Different texts in the order they came: the steps of their axis. */
@@ -120,7 +154,7 @@ export class TrendChart extends EventTarget {
     this.painting = requestAnimationFrame(() => {
       this.painting = 0;
       if (this.tags.some((tag) => tag.kind === "text" && this.wordsOf(tag).length !== this.words[axisOf(tag)].length)) return this.build();
-      this.chart.setOption({ xAxis: { min: this.from, max: this.to }, series: this.tags.map((tag) => ({ data: this.points[tag.name] ?? [] })) });
+      this.chart.setOption({ xAxis: { min: this.from, max: this.to }, series: [...this.tags.map((tag) => ({ data: this.points[tag.name] ?? [] })), ...this.tags.map((tag) => ({ data: this.shifted(tag) }))] });
       this.drawMarks();
     });
   }
@@ -140,11 +174,13 @@ export class TrendChart extends EventTarget {
     const pad = Math.max((to - from) * .02, Math.min(slow, 600e3));
     const points = Math.min(2000, Math.max(400, this.el.clientWidth * 2));
     try {
-      const told = await get(`history?${query({ tag: this.tags.map((tag) => tag.name), start: new Date(from - pad).toISOString(), end: new Date(to + pad).toISOString(), points, time: "ms" })}`, { signal: this.abort.signal });
-      this.points = byTag(told);
+      const { signal } = this.abort;
+      const asked = (back) => get(`history?${query({ tag: this.tags.map((tag) => tag.name), start: new Date(from - pad - back).toISOString(), end: new Date(to + pad - back).toISOString(), points, time: "ms" })}`, { signal }).then(byTag);
+      const [now, before] = await Promise.all([asked(0), this.offset ? asked(this.offset) : {}]);
+      [this.points, this.before] = [now, before];
       this.trueUp = Date.now();
-      this.paint();
       this.tookMs = performance.now() - began;
+      this.paint();
       this.dispatchEvent(new Event("data"));
     } catch (error) {
       if (error.name !== "AbortError") this.dispatchEvent(new CustomEvent("problem", { detail: error }));
@@ -227,6 +263,9 @@ export class TrendChart extends EventTarget {
         { type: "line", shape: { x1: 0, y1: 20, x2: 0, y2: height - 28 }, style: { stroke: token("--text"), lineWidth: 1 }, invisible: !shown },
         { type: "text", style: { text: "AB"[n], x: 3, y: 18, fill: token("--text"), font: "600 12px system-ui" }, invisible: !shown }] };
     });
+    const none = Boolean(this.tookMs) && !this.tags.some((tag) => this.points[tag.name]?.length);
+    const said = { text: t("这段时间没有采样。 No samples in this time."), fill: token("--muted"), font: "14px system-ui", align: "center" };
+    graphic.push({ id: "none", type: "text", silent: true, left: "center", top: "45%", invisible: !none, style: said });
     this.chart.setOption({ graphic });
   }
 

@@ -10,6 +10,8 @@ const ENGLISH = new RegExp(`^([^${HAN}]*\\S)\\s+([${HAN}].*)$`, "s");
 /** «中文 English» in the language of the page; the same rule as `in_language` of the SDK. */
 export function t(title) {
   if (!title) return "";
+  const seam = title.indexOf("\u2002"); // where the server put both languages together
+  if (seam >= 0) return zh ? title.slice(0, seam) : title.slice(seam + 1);
   let both = FIRST.exec(title) || THEN.exec(title);
   if (both) return both[zh ? 1 : 2];
   both = ENGLISH.exec(title);
@@ -151,7 +153,9 @@ export function clock(time, date = "auto") {
   return date === "always" || (date === "auto" && new Date().toDateString() !== at.toDateString()) ? `${day} ${hour}` : hour;
 }
 /** Today by the clock, older by how long ago. */
-export const when = (time) => (!time ? "–" : new Date().toDateString() === new Date(time).toDateString() ? clock(time) : t(`${ago(time)}前 ${ago(time)} ago`));
+export const when = (time) => (!time ? "–" : new Date().toDateString() === new Date(time).toDateString() ? clock(time) : before(time));
+/** How long ago, as a phrase. */
+export const before = (time) => (zh ? `${ago(time)}前` : `${ago(time)} ago`);
 export function ago(time) {
   const s = Math.max(0, (Date.now() - new Date(time)) / 1000);
   const [n, word] = s < 90 ? [s, "秒 s"] : s < 5400 ? [s / 60, "分 min"] : s < 172800 ? [s / 3600, "时 h"] : [s / 86400, "天 d"];

@@ -1,5 +1,5 @@
 /** The 25 elements in three wings, each with what it proved, or that it has proved nothing yet. */
-import { Part, ago, clock, get, h, link, t } from "./core.js";
+import { Part, ago, before, clock, get, h, link, t } from "./core.js";
 import { figures } from "./words.js";
 
 const WINGS = { network: "网络集成 Network", platform: "平台集成 Platform", security: "安全集成 Security" };
@@ -24,7 +24,7 @@ class Elements extends Part {
   }
   row(row, open) {
     const newest = row.proofs[0];
-    const line = newest ? h("span", { class: "small" }, h("b", {}, "✓ "), t(newest.claim), h("span", { class: "told muted" }, h("b", {}, t(`${ago(newest.time)}前 ${ago(newest.time)} ago`)), h("span", {}, `${t("次数 Times")} ${newest.count}`), figures(newest.figures).map(pair))) : h("span", { class: "small muted" }, t("尚无证据 No evidence yet"));
+    const line = newest ? h("span", { class: "small" }, h("b", {}, "✓ "), t(newest.claim), h("span", { class: "told muted" }, h("b", {}, before(newest.time)), h("span", {}, `${t("次数 Times")} ${newest.count}`), figures(newest.figures).map(pair))) : h("span", { class: "small muted" }, t("尚无证据 No evidence yet"));
     return h("li", {}, h("details", { "data-id": row.id, open }, h("summary", {}, h("span", { class: "mono id" }, row.id), h("span", { class: "grow" }, h("b", {}, t(row.title)), line)),
       h("div", { class: "proofs" }, row.asks ? h("p", { class: "small muted" }, t(row.asks)) : null, row.proofs.map((proof) => this.proof(proof)))));
   }

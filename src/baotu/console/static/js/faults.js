@@ -43,7 +43,7 @@ class Faults extends Part {
     try {
       await send("faults", { name, on });
     } catch (error) {
-      toast(error.message, true);
+      toast(t(error.message), true);
     }
     button.disabled = false;
     this.sign = "";

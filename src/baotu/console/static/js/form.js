@@ -34,8 +34,8 @@ export function openForm(verb, values = {}, fixed = {}, about = "") {
         toast(t("完成 Done"));
       } catch (error) {
         const field = fields[error.field];
-        if (field) (field.row.classList.add("wrong"), (field.why.textContent = error.message), field.input.focus());
-        else ((refused.hidden = false), (refused.textContent = error.message));
+        if (field) (field.row.classList.add("wrong"), (field.why.textContent = t(error.message)), field.input.focus());
+        else ((refused.hidden = false), (refused.textContent = t(error.message)));
       }
       act.disabled = false;
     });

@@ -1,5 +1,5 @@
 /** The frame: theme, language, menu, tree of assets, open alarms, whether values are live. */
-import { Part, assetLink, base, clock, get, h, svg, t, zh } from "./core.js";
+import { Part, assetLink, base, clock, get, h, query, svg, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
 import { openPalette } from "./palette.js";
 import { shape, tallies } from "./shapes.js";
@@ -73,9 +73,12 @@ class Tree extends Part {
     } catch (error) {
       return this.complain(error, () => this.start());
     }
+    this.onTrends = /^\/(zh|en)\/trends/.test(location.pathname);
+    this.leaves = new Map();
     this.below = Map.groupBy ? Map.groupBy(this.assets, (a) => a.parent) : group(this.assets);
     this.here = decodeURIComponent(/^\/(?:zh|en)\/asset\/(.*)/.exec(location.pathname)?.[1] ?? "");
     for (let path = this.here; path.includes("/"); ) this.open.add((path = path.slice(0, path.lastIndexOf("/"))));
+    if (this.onTrends) for (const a of this.assets) if (a.level === "asset" && !this.below.has(a.path)) this.open.delete(a.path); // opened, they ask for their tags
     if (!this.open.size) this.roots().forEach((a) => this.open.add(a.path));
     this.draw();
     this.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
@@ -92,16 +95,26 @@ class Tree extends Part {
     this.replaceChildren(h("h2", {}, t("资产 Assets")), ...(rows.length ? rows : [none]));
   }
   rows(asset, depth) {
-    const inside = this.below.get(asset.path) ?? [];
+    const inside = [...(this.below.get(asset.path) ?? []), ...(this.leaves?.get(asset.path) ?? (this.onTrends && asset.level === "asset" ? [{ wait: true }] : []))];
     const open = this.open.has(asset.path);
     const label = t(asset.title) || asset.path.split("/").pop();
     const row = h("div", { class: "twig", role: "treeitem", "aria-expanded": inside.length ? String(open) : null, style: `padding-left:${4 + depth * 9}px` },
       inside.length ? h("button", { tabindex: -1, "aria-label": `${t(open ? "收起 Close" : "展开 Open")} ${label}`, onclick: () => this.toggle(asset.path) }, open ? "▾" : "▸") : h("button", { tabindex: -1, disabled: true, "aria-hidden": "true" }),
-      h("a", { href: assetLink(asset.path), title: `${label} · ${asset.path}`, "aria-current": asset.path === this.here ? "page" : null, "data-path": asset.path }, h("span", {}, label)));
-    return [row, ...(open ? inside.flatMap((a) => this.rows(a, depth + 1)) : [])];
+      h("a", { href: assetLink(asset.path), draggable: "true", ondragstart: (event) => event.dataTransfer.setData("text/baotu-asset", asset.path), title: `${label} · ${asset.path}`, "aria-current": asset.path === this.here ? "page" : null, "data-path": asset.path }, h("span", {}, label)));
+    return [row, ...(open ? inside.flatMap((a) => (a.wait ? [] : a.property ? this.leaf(a, depth + 1) : this.rows(a, depth + 1))) : [])];
   }
-  toggle(path) {
+  /** On the page of trends an asset opens to its tags: press one, or drag it into the chart. */
+  leaf(tag, depth) {
+    const take = (event) => (event.preventDefault(), dispatchEvent(new CustomEvent("baotu:take", { detail: { tag: tag.name } })));
+    return h("div", { class: "twig leaf", role: "treeitem", style: `padding-left:${22 + depth * 9}px` },
+      h("a", { href: trendLink([tag.name]), draggable: "true", onclick: take, ondragstart: (event) => event.dataTransfer.setData("text/baotu-tag", tag.name), title: tag.name, "data-path": tag.name }, h("span", {}, t(tag.title) || tag.property)));
+  }
+  async toggle(path) {
     this.open[this.open.has(path) ? "delete" : "add"](path);
+    if (this.onTrends && this.open.has(path) && !this.leaves.has(path)) {
+      const { tags } = await get(`asset?${query({ path })}`).catch(() => ({ tags: [] }));
+      this.leaves.set(path, tags);
+    }
     this.draw();
     this.querySelector(`[data-path="${CSS.escape(path)}"]`)?.focus();
   }

@@ -32,7 +32,7 @@ class Jobs extends Part {
     try {
       await send("jobs/cancel", { [name]: job.id });
     } catch (error) {
-      toast(error.message, true);
+      toast(t(error.message), true);
     }
     this.again();
   }

@@ -5,12 +5,15 @@ import { Value, over, spark, state, tallies, traces } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
 import { STATES, kind, outcome, verb, why } from "./words.js";
 
+const TITLES = { areas: "区域 Areas", keys: "关键值 Key values", alarms: "未结报警 Open alarms", links: "边缘与链路 Edges and links", changes: "上一班的变化 Changes in the last shift" };
+
 class Overview extends Part {
   start() {
     this.className = "overview";
     this.panels = Object.fromEntries(["areas", "keys", "alarms", "links", "changes"].map((name) => [name, h("section", { class: `panel at-${name}` })]));
     const { areas, keys, alarms, links, changes } = this.panels;
     this.append(h("div", { class: "col" }, areas, keys), h("div", { class: "col" }, alarms, links, changes));
+    for (const [name, title] of Object.entries(TITLES)) this.fill(name, title, null, h("p", { class: "muted small" }, t("正在读取… Reading…")));
     const again = this.every(5, () => this.load());
     const heard = () => again();
     live.addEventListener("changed", heard);

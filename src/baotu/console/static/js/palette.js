@@ -1,45 +1,48 @@
-/** Search over pages, assets, tags and commands: Ctrl-K or /. */
-import { assetLink, base, get, h, link, t, unit } from "./core.js";
+/** Search over pages, commands, alarms, assets and tags: Ctrl-K or /. The server finds, by pinyin too. */
+import { assetLink, base, get, h, link, problem, t, trendLink, unit } from "./core.js";
 import { openForm } from "./form.js";
+import { shape } from "./shapes.js";
 
 let open = null;
 
 export async function openPalette() {
   if (open?.open) return open.querySelector("input").select();
-  const pages = [...document.querySelectorAll(".pages a")].map((a) => ({ text: a.textContent.trim(), other: a.dataset.title ?? "", kind: "页面 Page", go: a.getAttribute("href") }));
   const list = h("ul", { role: "listbox", id: "found" });
-  const field = h("input", { type: "text", role: "combobox", "aria-expanded": "true", placeholder: t("查找资产、位号、页面、命令 Find assets, tags, pages, commands"), "aria-label": t("查找 Search"), "aria-controls": "found", autocomplete: "off" });
+  const field = h("input", { type: "text", role: "combobox", "aria-expanded": "true", placeholder: t("查找：汉字、拼音（wd、wendu） Find assets, tags, alarms, pages, commands"), "aria-label": t("查找 Search"), "aria-controls": "found", autocomplete: "off" });
   const box = h("dialog", { class: "palette", "aria-label": t("查找 Search") }, field, list);
   open = box;
   box.addEventListener("close", () => (box.remove(), open === box && (open = null)));
   box.addEventListener("click", (event) => event.target === box && box.close());
   document.body.append(box);
   box.showModal();
-  const verbs = get("verbs").then((told) => told.verbs, () => []);
   let asked = 0;
   const look = async () => {
     const words = field.value.trim();
     const mine = ++asked;
-    const told = words ? get(`search?${new URLSearchParams({ q: words, limit: 8 })}`).catch(() => ({ assets: [], tags: [] })) : { assets: [], tags: [] };
-    const [found, known] = await Promise.all([told, verbs]);
-    if (mine !== asked) return;
-    show(list, [...fits(pages, words), ...fits(known.filter((v) => v.kind !== "query").map(asRow), words).slice(0, 8), ...found.assets.map(assetRow), ...found.tags.map(tagRow)], words, box);
+    try {
+      const found = await get(`search?${new URLSearchParams({ q: words, limit: 8 })}`);
+      if (mine === asked) show(list, rowsOf(found), words, box);
+    } catch (error) {
+      if (mine === asked) list.replaceChildren(problem(error, look));
+    }
   };
   field.addEventListener("input", look);
   field.addEventListener("keydown", (event) => move(event, list));
   look();
 }
 
-const fits = (rows, words) => rows.filter((row) => words.toLowerCase().split(/\s+/).every((w) => `${row.text} ${row.other}`.toLowerCase().includes(w)));
-const asRow = (verb) => ({
-  text: t(verb.title), other: `${verb.title} ${verb.app} ${verb.name}`, kind: verb.kind === "page" ? "应用页面 App page" : "命令 Command",
+const rowsOf = ({ pages, verbs, assets, tags, alarms }) => [...pages.map(pageRow), ...verbs.map(verbRow), ...assets.map(assetRow), ...tags.map(tagRow), ...alarms.map(alarmRow)];
+const pageRow = ({ page, title }) => ({ text: t(title), kind: "页面 Page", go: base + page });
+const verbRow = (verb) => ({
+  text: t(verb.title) || verb.name, detail: verb.app, kind: verb.kind === "page" ? "应用页面 App page" : "命令 Command",
   go: verb.kind === "page" ? link(`/app/${verb.app}/${verb.name}`) : null, run: () => openForm(verb),
 });
-const assetRow = (a) => ({ text: t(a.title) || a.path.split("/").pop(), other: a.path, kind: "资产 Asset", go: assetLink(a.path), detail: a.path });
-const tagRow = (tag) => ({ text: t(tag.title) || tag.property, kind: "位号 Tag", go: `${base}/trends?${new URLSearchParams({ tag: tag.name })}`, detail: `${tag.name}${tag.unit ? " · " + unit(tag.unit) : ""}` });
+const assetRow = (a) => ({ text: t(a.title) || a.path.split("/").pop(), kind: "资产 Asset", go: assetLink(a.path), detail: a.path });
+const tagRow = (tag) => ({ text: t(tag.title) || tag.property, kind: "位号 Tag", go: trendLink([tag.name]), detail: `${tag.name}${tag.unit ? " · " + unit(tag.unit) : ""}` });
+const alarmRow = (alarm) => ({ text: t(alarm.message), kind: "报警 Alarm", go: `${base}/alarms?alarm=${alarm.id}`, detail: alarm.asset, mark: shape(alarm.priority, alarm.hidden) });
 
 function show(list, rows, words, box) {
-  const items = rows.map((row, n) => h("li", { role: "option", "aria-selected": String(n === 0), onclick: () => go(row, box) },
+  const items = rows.map((row, n) => h("li", { role: "option", "aria-selected": String(n === 0), onclick: () => go(row, box) }, row.mark,
     h("span", { class: "cut" }, row.text, row.detail ? h("span", { class: "muted small" }, `  ${row.detail}`) : null), h("small", {}, t(row.kind))));
   list.replaceChildren(...(items.length ? items : [h("p", { class: "empty" }, `${t("没有找到 Nothing found for")} «${words}»`)]));
 }

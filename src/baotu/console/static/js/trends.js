@@ -1,8 +1,9 @@
-/** The page Trends: tags by address, spans, statistics, two cursors, sharing. */
-import { Part, base, clock, empty, get, h, number, query, t, tail, toast, unit } from "./core.js";
-import { TrendChart, colour } from "./chart.js";
+/** The page Trends: tags by address or dropped, spans, periods before, notes, cursors, sharing. */
+import { Part, clock, empty, get, h, query, t, toast } from "./core.js";
+import { TrendChart } from "./chart.js";
+import { Notes, periods } from "./notes.js";
 import { openTagPicker } from "./picker.js";
-import { spaced } from "./words.js";
+import { trendTable } from "./trendtable.js";
 
 const SPANS = [["1 min", 60e3], ["15 min", 900e3], ["1 h", 3600e3], ["8 h", 288e5], ["1 d", 864e5], ["7 d", 6048e5], ["30 d", 2592e6], ["1 a", 31536e6]];
 const WORDS = { min: "分 min", h: "时 h", d: "天 d", a: "年 y" };
@@ -16,7 +17,11 @@ class Trends extends Part {
     this.head = h("div", { class: "bar" });
     this.stage = h("div", { class: "stage" });
     this.table = h("div", { class: "panel wide" });
-    this.append(h("section", { class: "panel chartbox" }, this.head, this.stage), this.table);
+    [this.stats, this.before] = [{}, {}];
+    this.notes = new Notes(this);
+    this.append(h("section", { class: "panel chartbox" }, this.head, this.stage), this.table, this.notes.el);
+    this.droppable();
+    this.notes.ready.then(() => this.bar());
     this.own(() => this.chart?.close());
     await this.load(asked);
   }
@@ -38,10 +43,13 @@ class Trends extends Part {
     const from = Date.parse(asked?.get("start")), to = Date.parse(asked?.get("end"));
     const span = Number(asked?.get("span")) || this.span || 3600e3;
     this.chart = new TrendChart(this.stage, this.tags, span);
+    this.chart.marks = asked ? ["a", "b"].map((name) => Date.parse(asked.get(name))).filter((time) => time > 0) : [];
+    const offset = Number(asked?.get("compare")) || 0;
+    if (offset > 0) this.chart.compare(offset);
     if (from < to) this.chart.fix(from, to);
     const chart = this.chart;
     chart.addEventListener("range", () => (this.bar(), this.address(), this.plan()));
-    chart.addEventListener("marks", () => this.draw());
+    chart.addEventListener("marks", () => (this.address(), this.draw()));
     chart.addEventListener("latest", () => this.drawSoon());
     chart.addEventListener("data", () => (this.querySelector(":scope > .problem")?.remove(), this.draw()));
     chart.addEventListener("problem", (event) => this.complain(event.detail, () => chart.fetch()));
@@ -58,10 +66,9 @@ class Trends extends Part {
   change(names) {
     if (names.length > MOST) return toast(`${t("最多 At most")} ${MOST}`, true);
     this.span = this.chart?.to - this.chart?.from || 3600e3;
-    const range = this.chart && !this.chart.follow ? new URLSearchParams({ start: new Date(this.chart.from).toISOString(), end: new Date(this.chart.to).toISOString() }) : null;
+    const asked = this.chart ? new URLSearchParams(query(this.state())) : null;
     this.names = names;
-    this.stats = null;
-    this.load(range);
+    this.load(asked);
   }
 
   bar() {
@@ -71,11 +78,12 @@ class Trends extends Part {
     this.head.replaceChildren(
       h("button", { class: "btn", "aria-pressed": String(chart.follow), onclick: () => (chart.follow ? chart.fix(chart.from, chart.to) : chart.chase()) }, chart.follow ? "● " : "○ ", t("跟随 Follow")),
       h("span", { class: "bar spans", role: "group", "aria-label": t("时间跨度 Span") }, SPANS.map(([name, ms]) => h("button", { class: "btn", "aria-pressed": String(Math.abs(width - ms) < ms * .01), onclick: () => chart.chase(ms) }, name.replace(/[a-z]+/, (word) => t(WORDS[word]))))),
-      h("span", { class: "bar push" },
+      h("span", { class: "bar push" }, [
         h("span", { class: "small muted range" }, `${clock(chart.from, "always")} – ${clock(chart.to)}`),
-        this.adder(),
+        periods(chart.offset, (ms) => (ms === null ? this.bar() : chart.compare(ms))),
+        this.notes.button(), this.adder(),
         h("button", { class: "btn", onclick: () => this.share() }, t("分享 Share")),
-        h("a", { class: "btn", href: this.file(), download: "baotu.csv" }, "CSV")));
+        h("a", { class: "btn", href: this.file(), download: "baotu.csv" }, "CSV")].filter(Boolean)));
   }
 
   range() {
@@ -84,12 +92,17 @@ class Trends extends Part {
   file() {
     return `/api/export?${query({ tag: this.names, ...this.range(), format: "csv" })}`;
   }
+  /** Everything that makes this picture, for its address. */
+  state(fixed = !this.chart.follow) {
+    const { chart } = this;
+    const [a, b] = chart.marks.map((time) => new Date(time).toISOString());
+    return { tag: this.names, ...(fixed ? this.range() : { span: Math.round(chart.span) }), compare: chart.offset || "", a, b };
+  }
   address() {
-    const range = this.chart.follow ? { span: Math.round(this.chart.span) } : this.range();
-    history.replaceState(null, "", `${location.pathname}?${query({ tag: this.names, ...range })}`);
+    history.replaceState(null, "", `${location.pathname}?${query(this.state())}`);
   }
   async share() {
-    const fixed = `${location.origin}${location.pathname}?${query({ tag: this.names, ...this.range() })}`;
+    const fixed = `${location.origin}${location.pathname}?${query(this.state(true))}`;
     await navigator.clipboard?.writeText(fixed).catch(() => {});
     toast(t("此时段的地址已复制 The address of this range has been copied"));
   }
@@ -98,19 +111,13 @@ class Trends extends Part {
   plan() {
     clearTimeout(this.due);
     this.due = setTimeout(async () => {
-      const numbers = this.tags.filter((tag) => tag.kind !== "text").map((tag) => tag.name);
-      if (!numbers.length || !this.chart) return;
-      const seconds = Math.max(0.001, Math.ceil(this.chart.to - this.chart.from) / 1000);
-      const told = await get(`history?${query({ tag: numbers, ...this.range(), bucket: `${seconds}s`, time: "ms" })}`).catch(() => null);
-      if (!told) return;
-      this.stats = {};
-      told.tag.forEach((name, n) => {
-        const one = (this.stats[name] ??= { low: Infinity, high: -Infinity, sum: 0, count: 0 });
-        one.low = Math.min(one.low, told.low[n]);
-        one.high = Math.max(one.high, told.high[n]);
-        one.sum += told.total[n];
-        one.count += told.count[n];
-      });
+      const { chart, names } = this;
+      if (!names.length || !chart) return;
+      this.notes.load();
+      const asked = (back) => get(`statistics?${query({ tag: names, start: new Date(chart.from - back).toISOString(), end: new Date(chart.to - back).toISOString() })}`).then(rowsOf);
+      const told = await Promise.all([asked(0), chart.offset ? asked(chart.offset) : {}]).catch(() => null);
+      if (!told || chart !== this.chart) return;
+      [this.stats, this.before] = told;
       this.draw();
     }, 350);
   }
@@ -120,25 +127,35 @@ class Trends extends Part {
   }
 
   draw() {
-    if (!this.chart) return;
-    const [a, b] = this.chart.marks;
-    const heads = ["位号 Tag", "现值 Now", "最低 Low", "最高 High", "平均 Mean", "个数 Count", ...(a ? ["A"] : []), ...(b ? ["B", "B − A"] : []), ""];
-    const rows = this.tags.map((tag, n) => {
-      const one = this.stats?.[tag.name];
-      const at = (time) => this.chart.valueAt(tag.name, time);
-      const now = this.chart.points[tag.name]?.at(-1)?.[1];
-      const cells = [now, one?.low, one?.high, one && one.sum / one.count].map((v, n) => cell(heads[n + 1], number(v, tag)));
-      const marks = [a && at(a), b && at(b), b && typeof at(b) === "number" ? at(b) - at(a) : null].slice(0, a ? (b ? 3 : 1) : 0);
-      return h("tr", {}, h("td", { class: "first" }, h("span", { class: "key-line" }, h("i", { style: `border-top:3px ${n > 3 ? "dashed" : "solid"} ${colour(n)}` }), h("span", { class: "grow" }, h("span", {}, t(tag.title) || tag.property, h("span", { class: "unit" }, unit(tag.unit))), h("a", { class: "small muted", href: `${base}/asset/${tag.asset}` }, tail(tag.asset))))),
-        cells, cell(heads[5], one ? spaced(one.count, 0) : "–"), marks.map((v, n) => cell(heads[6 + n], number(v, tag))),
-        h("td", { class: "tight" }, h("button", { class: "tool", title: t("移去 Remove"), "aria-label": `${t("移去 Remove")} ${tag.name}`, onclick: () => this.change(this.names.filter((name) => name !== tag.name)) }, "✕")));
+    if (this.chart) this.table.replaceChildren(...trendTable(this, (name) => this.change(this.names.filter((one) => one !== name))));
+  }
+
+  /** Tags and assets dropped here, or pressed in the tree, are shown besides. */
+  async take({ tag, asset }) {
+    const found = tag ? [tag] : (await get(`tags?${query({ under: asset, limit: 200 })}`)).tags.filter((one) => one.kind === "number").map((one) => one.name);
+    const fresh = found.filter((name) => !this.names.includes(name));
+    if (!fresh.length) return toast(t(tag ? "已在图上 Already shown" : "这里没有可画的位号 Nothing to draw here"));
+    this.change([...this.names, ...fresh].slice(0, Math.max(MOST, this.names.length + (tag ? 1 : 0))));
+  }
+
+  droppable() {
+    const kinds = { tag: "text/baotu-tag", asset: "text/baotu-asset" };
+    const has = (event) => Object.values(kinds).some((kind) => event.dataTransfer.types.includes(kind));
+    this.addEventListener("dragover", (event) => has(event) && (event.preventDefault(), this.classList.add("over")));
+    this.addEventListener("dragleave", () => this.classList.remove("over"));
+    this.addEventListener("drop", (event) => {
+      this.classList.remove("over");
+      if (!has(event)) return;
+      event.preventDefault();
+      this.take({ tag: event.dataTransfer.getData(kinds.tag), asset: event.dataTransfer.getData(kinds.asset) });
     });
-    const marks = a ? `A ${clock(a, "always")}${b ? ` · B ${clock(b, "always")} · Δ ${((b - a) / 1000).toLocaleString()} s` : ""}` : t("点一下图设游标 A，再点设 B；滚轮缩放，拖动平移。 Click the chart for cursor A, again for B; wheel to zoom, drag to move.");
-    this.table.replaceChildren(h("table", { class: "grid stackable" }, h("thead", {}, h("tr", {}, heads.map((head, n) => h("th", { class: n ? "num" : "" }, t(head))))), h("tbody", {}, rows)), h("p", { class: "small muted", style: "margin-top:8px" }, marks));
+    const pressed = (event) => this.take(event.detail);
+    addEventListener("baotu:take", pressed);
+    this.own(() => removeEventListener("baotu:take", pressed));
   }
 }
 
-const cell = (head, text) => h("td", { class: "num", "data-head": t(head) }, text);
+const rowsOf = ({ statistics }) => Object.fromEntries(statistics.map((row) => [row.tag, row]));
 
 const tagOf = async (name) => {
   const found = (await get(`tags?${query({ search: name, limit: 50 })}`)).tags.find((tag) => tag.name === name);

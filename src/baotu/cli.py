@@ -148,12 +148,11 @@ def new_app(
 def _create(kind: str, name: str, into: Path) -> None:
     from baotu.house.scaffold import create
 
-    try:
-        made = create(kind, name, into)
-    except ConfigError as error:
-        _stop(error)
-    for path in made:
-        typer.echo(path)
+    def work() -> None:
+        for path in create(kind, name, into):
+            typer.echo(path)
+
+    _guarded(work)
     typer.echo(f"下一步 Next: cd {into / name} && python -m pytest tests")
 
 
@@ -333,11 +332,14 @@ def _asked(data: Path, do: str, **arguments: Any) -> Any:
 
 
 def _guarded(work: Any) -> None:
-    """Our own errors are told in one line; anything else is a bug and shows its traceback."""
+    """Our own errors and the system's refusals are told in one line; anything else is a bug and
+    shows its traceback."""
     try:
         work()
     except (BaotuError, RuntimeError) as error:
         _stop(error)
+    except OSError as error:
+        _stop(f"{error.filename or '系统 system'}: {error.strerror or error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

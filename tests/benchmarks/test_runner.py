@@ -79,7 +79,7 @@ def test_all_of_them_write_a_report_also_of_what_went_wrong(tmp_path: Path) -> N
         (place / name).write_text((HERE / name).read_text(encoding="utf-8"), encoding="utf-8")
     (place / "two.py").write_text('if __name__ == "__main__":\n    raise SystemExit(4)\n')
     command = [sys.executable, "-m", "benchmarks"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads((place / "results.json").read_text())["benches"]
     assert found["one"]["bars"] == [] and "skipped" not in found["one"]

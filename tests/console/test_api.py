@@ -271,3 +271,25 @@ def dangling(told: dict) -> list[str]:
     found = json.dumps(told).split('"$ref": "#/components/schemas/')[1:]
     names = {part.split('"')[0] for part in found}
     return sorted(names - told["components"]["schemas"].keys())
+
+
+def test_another_method_is_told_which_ones_there_are(web):
+    for method in ("DELETE", "TRACE", "HEAD"):
+        refused = web.request(method, "/api/tags")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+    assert "takes GET, not DELETE" in web.delete("/api/tags").json()["detail"]
+    assert web.delete("/api/nothing").status_code == 404
+
+
+def test_a_body_that_is_no_text_is_told_how_to_be_sent(web):
+    headers = {"content-type": "application/json"}
+    refused = web.post("/api/config", content=b"\xff\x1a", headers=headers)
+    assert refused.status_code == 400 and "send JSON in UTF-8" in refused.json()["detail"]
+    described = web.get("/openapi.json").json()["paths"]["/api/config"]["post"]
+    assert "400" in described["responses"]
+
+
+@pytest.mark.parametrize("before", ["-1", str(2**63), "9" * 40])
+def test_a_time_beyond_the_calendar_is_refused_not_a_bug(web, before):
+    refused = web.get("/api/audit", params={"before": before})
+    assert (refused.status_code, refused.json()["field"]) == (422, "before")

@@ -31,13 +31,14 @@ def test_what_is_there_comes_at_once_and_then_every_change(web: Web):
 def test_a_burst_is_one_message_with_the_newest(web: Web):
     with web.websocket_connect(f"/api/live?tag={TAG}&time=ms") as socket:
         socket.receive_json()
-        began = time.perf_counter()
+        began, heard = time.perf_counter(), 1
         for n in range(100):
             web.rooms.live.publish(Samples.of(0, [LATER + n], [float(n)]))
         told = socket.receive_json()
         while told["value"] != [99.0]:
-            told = socket.receive_json()
-        assert time.perf_counter() - began < 0.45
+            told, heard = socket.receive_json(), heard + 1
+        turns = (time.perf_counter() - began) / 0.2  # five messages a second at most
+        assert heard <= turns + 2 < 100
 
 
 def test_subscriptions_change_and_unknown_tags_are_named(web: Web):

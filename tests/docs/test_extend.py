@@ -16,7 +16,7 @@ def run_tests(folder):
     path = os.pathsep.join([str(folder / "src"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "tests", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=100,
+        cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, timeout=250,
     )  # fmt: skip
     return done.returncode, done.stdout
 

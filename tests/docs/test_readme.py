@@ -103,10 +103,10 @@ def test_a_newcomer_sees_the_own_device_in_the_history(tmp_path, modbus_device):
     assert value == pytest.approx(20.5)
 
 
-def first_value(address, tag, deadline_s=20):
+def first_value(address, tag, deadline_s=90):
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"{address}api/latest?tag={tag}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{address}api/latest?tag={tag}", timeout=30) as answer:
             values = json.loads(answer.read())["value"]
         if values:
             return values[0]

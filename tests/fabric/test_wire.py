@@ -63,12 +63,12 @@ def test_a_question_nobody_answers_ends_once_with_nothing(ends: tuple[Wire, Wire
     assert ask(asks, "baotu/x/ready") == b"yes"
     heard: queue.Queue[bytes | None] = queue.Queue()
     asks.ask("baotu/x/silent", b"", heard.put, timeout_s=0.1)
-    assert heard.get(timeout=5) is None
+    assert heard.get(timeout=60) is None
     kept[0].reply(b"too late")
     with pytest.raises(queue.Empty):
         heard.get(timeout=0.1)
-    asks.ask("baotu/x/nobody", b"", heard.put, timeout_s=5.0)
-    assert heard.get(timeout=1) is None
+    asks.ask("baotu/x/nobody", b"", heard.put, timeout_s=90.0)
+    assert heard.get(timeout=60) is None  # told so, not timed out
 
 
 def test_what_is_told_is_heard_with_its_key(ends: tuple[Wire, Wire]) -> None:

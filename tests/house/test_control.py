@@ -1,10 +1,12 @@
 """The control socket answers in the node's words and is closed to other users."""
 
+import socket
 import stat
+import threading
 
 import pytest
 
-from baotu.house.control import Control, ask, running
+from baotu.house.control import Control, ask, node_folder, running
 from baotu.sdk import Invalid, Unreachable
 
 
@@ -27,7 +29,7 @@ def test_a_deed_gets_its_arguments_and_answers(control, tmp_path):
 
 
 def test_a_refusal_keeps_its_words(control, tmp_path):
-    with pytest.raises(RuntimeError, match="Invalid: path: must not be"):
+    with pytest.raises(RuntimeError, match=r"^path: must not be"):
         ask(tmp_path, "refuse", field="path")
 
 
@@ -55,3 +57,32 @@ def test_the_socket_of_a_killed_node_does_not_stand_in_the_way(tmp_path):
     assert ask(tmp_path, "status") == 1
     served.close()
     assert not (tmp_path / "control.sock").exists()
+
+
+def test_the_folder_of_a_demo_leads_to_its_node(tmp_path):
+    (tmp_path / "plant").mkdir()
+    inside = tmp_path / "data"
+    inside.mkdir()
+    served = Control(inside, {"status": lambda: 1})
+
+    assert ask(tmp_path, "status") == ask(inside, "status") == 1
+    served.close()
+    (inside / "history").mkdir()
+    assert node_folder(tmp_path) == node_folder(inside) == inside
+
+
+def test_a_node_that_ends_before_it_answers_is_no_traceback(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as deaf:
+        deaf.bind(str(tmp_path / "control.sock"))
+        deaf.listen()
+        threading.Thread(target=lambda: deaf.accept()[0].close(), daemon=True).start()
+        with pytest.raises(Unreachable, match="ended before it answered"):
+            ask(tmp_path, "status", deadline_s=60)
+
+
+def test_a_node_that_is_silent_is_told_with_the_time(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as deaf:
+        deaf.bind(str(tmp_path / "control.sock"))
+        deaf.listen()
+        with pytest.raises(Unreachable, match=r"did not answer in 0\.1 s"):
+            ask(tmp_path, "status", deadline_s=0.1)

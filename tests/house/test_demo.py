@@ -62,11 +62,11 @@ class Demo:
     def get(self, path, **query):
         text = urllib.parse.urlencode(query, doseq=True)
         with urllib.request.urlopen(
-            f"{self.address}{path.lstrip('/')}?{text}", timeout=10
+            f"{self.address}{path.lstrip('/')}?{text}", timeout=120
         ) as answer:
             return json.loads(answer.read())
 
-    def wait(self, what, look, deadline_s=30.0):
+    def wait(self, what, look, deadline_s=90.0):
         end = time.monotonic() + deadline_s
         while time.monotonic() < end:
             if found := look():
@@ -85,7 +85,7 @@ class Demo:
 
     def end(self, number=signal.SIGINT):
         self.process.send_signal(number)
-        status = self.process.wait(25)
+        status = self.process.wait(90)
         self.log.close()
         return status
 
@@ -112,10 +112,13 @@ class TestDemo:
     def test_values_of_every_protocol_are_good_and_fresh(self, demo):
         names = [f"{PUMP}/flow", "quancheng/jinan/machining/line-a/cell-1/centre-1/spindle_load"]
         demo.wait("two values", lambda: len(demo.get("/api/latest", tag=names)["value"]) == 2)
-        latest = demo.get("/api/latest", tag=names, time="ms")
 
-        assert latest["quality"] == [0, 0]
-        assert all(time.time() * 1000 - t < 10_000 for t in latest["time"])
+        def fresh_and_good():
+            told = demo.get("/api/latest", tag=names, time="ms")
+            fresh = all(time.time() * 1000 - t < 10_000 for t in told["time"])
+            return fresh and told["quality"] == [0, 0]
+
+        assert demo.wait("good and not older than ten seconds", fresh_and_good)
 
     def test_history_grows_at_the_period_of_the_tag(self, demo):
         demo.wait(
@@ -141,7 +144,7 @@ class TestDemo:
             h for h in demo.get("/api/devices", kind="device")["healths"] if h["name"] == "water-2"
         ]
         ask(data, "fault", name="network_loss:water-2", on=False)
-        demo.wait("water-2 back", lambda: "water-2" in demo.up("device"), deadline_s=45)
+        demo.wait("water-2 back", lambda: "water-2" in demo.up("device"), deadline_s=90)
 
         assert lost
         assert health["why"]
@@ -154,10 +157,10 @@ class TestDemo:
             [*run, f"{PUMP}/speed_setpoint", "1400", *data],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         refused = subprocess.run(
-            [*run, f"{PUMP}/flow", "1", *data], capture_output=True, text=True, timeout=60
+            [*run, f"{PUMP}/flow", "1", *data], capture_output=True, text=True, timeout=120
         )
         audited = json.dumps(demo.get("/api/audit", search="speed_setpoint"), ensure_ascii=False)
 
@@ -168,7 +171,7 @@ class TestDemo:
 
     def test_the_elements_page_shows_only_what_was_proved(self, demo):
         rows = demo.wait(
-            "proofs", lambda: [e for e in demo.get("/api/elements")["elements"] if e["proved"]], 60
+            "proofs", lambda: [e for e in demo.get("/api/elements")["elements"] if e["proved"]], 120
         )
         everything = demo.get("/api/elements")["elements"]
 
@@ -194,7 +197,7 @@ class TestDemo:
             [*run, "backup", str(tmp_path / "copy"), *data],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         export = [
             "export",
@@ -204,7 +207,7 @@ class TestDemo:
             "--data",
             str(tmp_path / "copy"),
         ]
-        exported = subprocess.run([*run, *export], capture_output=True, text=True, timeout=60)
+        exported = subprocess.run([*run, *export], capture_output=True, text=True, timeout=120)
 
         assert done.returncode == 0, done.stderr
         assert exported.returncode == 0, exported.stderr

@@ -34,7 +34,7 @@ def test_every_row_of_a_file_is_in_history_and_it_stops_by_itself(tmp_path, kind
     out = tmp_path / "out.csv"
     exported = subprocess.run(
         [*baotu, "export", str(out), "--tag", "replay/pump/pressure", "--data", str(data / "data")],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     values = [float(row["value"]) for row in csv.DictReader(out.open())]
 
@@ -48,7 +48,7 @@ def test_a_file_that_is_not_there_is_named():
         [sys.executable, "-m", "baotu.cli", "replay", "none.csv"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 

@@ -81,3 +81,12 @@ def test_money_is_text_in_answers_and_rows_hide_their_organisation():
     lamp.id = 1
     assert Signature(Handlers.row).dump([lamp]) == [{"id": 1, "name": "a", "price": "1.00"}]
     assert "$ref" not in str(Signature(Handlers.row).gives())
+
+
+def test_a_whole_number_that_no_store_can_hold_is_refused_by_name() -> None:
+    def acknowledge(self, alarm: int) -> None: ...
+
+    for number in (2**63, -(2**63) - 1, 10**30):
+        with pytest.raises(Invalid, match="alarm"):
+            Signature(acknowledge).parse({"alarm": number})
+    assert Signature(acknowledge).parse({"alarm": str(2**63 - 1)}) == {"alarm": 2**63 - 1}

@@ -33,7 +33,7 @@ def started(*arguments):
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(30)
 
 
 def children(process):
@@ -41,7 +41,7 @@ def children(process):
 
 
 def reachable(port):
-    with socket.create_connection(("::1", port), timeout=2):
+    with socket.create_connection(("::1", port), timeout=20):
         return True
 
 
@@ -55,7 +55,7 @@ def test_plant_is_ready_small_and_ends_cleanly(tmp_path, number):
         assert f"port = {ports['mqtt']}" in (tmp_path / "plant.toml").read_text()
         own = psutil.Process(process.pid).memory_full_info().uss
         process.send_signal(number)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
         assert process.stderr.read() == ""
     assert own < OWN_LIMIT, f"{own / 1e6:.0f} MB"
 
@@ -67,8 +67,8 @@ def test_broker_ends_with_the_plant_even_when_it_is_killed(tmp_path):
         (broker,) = children(process)
         assert "mosquitto" in broker.name() and reachable(ready["ports"]["mqtt"])
         process.kill()
-        process.wait(5)
-        gone, _ = psutil.wait_procs([broker], timeout=5)
+        process.wait(30)
+        gone, _ = psutil.wait_procs([broker], timeout=30)
     assert gone
 
 
@@ -106,7 +106,7 @@ def answers(port):
         return False
 
 
-def wait_for(true, within_s=10.0):
+def wait_for(true, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < deadline

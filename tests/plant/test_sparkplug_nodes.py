@@ -170,12 +170,15 @@ async def publish(port, topic, body):
 def test_embedded_broker_serves_where_mosquitto_is_not(tmp_path):
     async def go():
         async with living(tmp_path, "amqtt") as (_, node, broker):
-            await asyncio.wait_for(node.born(), 10)
+            await asyncio.wait_for(node.born(), 60)
             node.vanish()
-            await asyncio.sleep(0.05)
+            for _ in range(3000):
+                if not node._stand.is_set():
+                    break
+                await asyncio.sleep(0.02)
             assert not node._stand.is_set()
             node.come_back()
-            await asyncio.wait_for(node.born(), 10)
+            await asyncio.wait_for(node.born(), 60)
             return broker.kind, node._bdseq
 
     assert asyncio.run(go()) == ("amqtt", 1)
@@ -184,7 +187,7 @@ def test_embedded_broker_serves_where_mosquitto_is_not(tmp_path):
 def test_refused_command_tells_the_old_value_again(tmp_path):
     async def go():
         async with living(tmp_path, "amqtt") as (plant, node, _):
-            await asyncio.wait_for(node.born(), 10)
+            await asyncio.wait_for(node.born(), 60)
             sent = []
             node._session.publish = lambda topic, body: sent.append((topic, spb.commands(body)))
             node._heard(

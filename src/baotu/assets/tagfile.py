@@ -43,6 +43,9 @@ def read(path: Path, device: str = "") -> tuple[Tags, list[ConfigError]]:
         ) from None
     except UnicodeDecodeError:
         raise ConfigError("not UTF-8", str(path), "save it as «CSV UTF-8»") from None
+    except OSError as error:
+        why = f"读不了 cannot be read: {error.strerror}"
+        raise ConfigError(why, str(path), "name a CSV or Excel file that you may read") from None
 
 
 def write(path: Path, tags: Iterable[Tag]) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Match
 
 from . import live, pages, problem
 from .api import house, plant, samples, statistics, verbs
@@ -25,7 +26,7 @@ newest value of each tag. `?time=ms` for whole milliseconds.
 """
 
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def build(rooms: Rooms) -> FastAPI:
@@ -64,13 +65,27 @@ def build_api(rooms: Rooms) -> FastAPI:
         return figures.answer()
 
     @app.api_route("/api/{rest:path}", methods=METHODS, include_in_schema=False)
-    def nothing(rest: str) -> None:
+    def nothing(request: Request, rest: str) -> None:
+        if others := _methods(app, request):
+            why = f"/api/{rest} takes {', '.join(others)}, not {request.method}; see /openapi.json"
+            raise HTTPException(405, why, {"Allow": ", ".join(others)})
         raise problem.NotFound("path", f"there is no /api/{rest}; see /openapi.json")
 
     problem.install(app)
     app.add_middleware(Gate, rooms=rooms, metrics=figures)
     _describe_problems(app)
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What may be asked at this path, when it is only the method that does not fit."""
+    return [
+        method
+        for method in METHODS
+        for route in app.routes[:-1]
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+        and getattr(route, "name", "") != "nothing"
+    ]
 
 
 def _describe_problems(app: FastAPI) -> None:
@@ -84,6 +99,8 @@ def _describe_problems(app: FastAPI) -> None:
             schemas["Problem"] = problem.Problem.model_json_schema()
             for path in schema["paths"].values():
                 for operation in path.values():
+                    if "requestBody" in operation:
+                        operation["responses"].setdefault("400", problem.documented(400)[400])
                     if "422" in operation["responses"]:
                         operation["responses"]["422"] = problem.documented(422)[422]
             for unused in ("HTTPValidationError", "ValidationError"):

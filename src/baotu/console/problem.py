@@ -115,8 +115,12 @@ def _http(request: Request, error: Exception) -> Response:
     detail = error.detail
     if error.status_code == 404 and detail == phrase:
         detail = f"there is nothing at {request.url.path}; see /openapi.json for what there is"
+    if error.status_code == 400 and error.__cause__ is not None:
+        detail = f"the body cannot be read ({error.__cause__}); send JSON in UTF-8"
     kind = phrase.lower().replace(" ", "-")
-    return answer(request, error.status_code, kind, phrase, detail)
+    refusal = answer(request, error.status_code, kind, phrase, detail)
+    refusal.headers.update(error.headers or {})
+    return refusal
 
 
 def _bug(request: Request, error: Exception) -> Response:

@@ -68,14 +68,16 @@ def _answer(deeds: Deeds, line: bytes) -> dict[str, Any]:
         if name not in deeds:
             return {"error": f"cannot {name!r}; can: {', '.join(sorted(deeds))}"}
         return {"answer": deeds[name](**asked)}
-    except (BaotuError, OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
+    except BaotuError as error:
+        return {"error": str(error)}
+    except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
 def ask(folder: Path, do: str, deadline_s: float = 600.0, **arguments: Any) -> Any:
     """Ask the node that works in this data folder. Raises Unreachable when none does, and
     RuntimeError with the node's own words when it refuses."""
-    path = folder / NAME
+    path = node_folder(folder) / NAME
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(deadline_s)
@@ -83,11 +85,35 @@ def ask(folder: Path, do: str, deadline_s: float = 600.0, **arguments: Any) -> A
             line.sendall(msgspec.json.encode({"do": do} | arguments) + b"\n")
             with line.makefile("rb") as stream:
                 answer = msgspec.json.decode(stream.readline(LONGEST), type=dict[str, Any])
-    except (FileNotFoundError, ConnectionRefusedError):
-        raise Unreachable(f"no node works in {folder}: start one with `baotu run`") from None
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+        raise Unreachable(
+            f"{folder}: 没有节点在运行，用 `baotu run` 启动，或用 --data 指明 "
+            "no node works in it: start one with `baotu run`, or name its folder by --data"
+        ) from None
+    except PermissionError:
+        raise Unreachable(
+            f"{path}: 无权打开，请用启动节点的用户 may not be opened: be the user who started the node"
+        ) from None
+    except TimeoutError:
+        raise Unreachable(
+            f"{folder}: 节点 {deadline_s:g} 秒内没有回答 the node did not answer in {deadline_s:g} s"
+        ) from None
+    except (ConnectionError, msgspec.DecodeError):
+        raise Unreachable(
+            f"{folder}: 节点没有回答就停了，看它的日志 the node ended before it answered: see its log"
+        ) from None
     if "error" in answer:
         raise RuntimeError(answer["error"])
     return answer["answer"]
+
+
+def node_folder(folder: Path) -> Path:
+    """The data folder of a node, also for who names the one given to `demo` or `replay`: they
+    keep their node's in `data` below it, beside the plant's."""
+    below = folder / "data"
+    kept = ("history", "edge", NAME)
+    inside = below.is_dir() and not any((folder / name).exists() for name in kept)
+    return below if inside else folder
 
 
 def running(folder: Path) -> bool:

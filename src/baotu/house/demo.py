@@ -15,7 +15,7 @@ from typing import IO, Any
 import msgspec
 
 from baotu.kernel.config import literal
-from baotu.sdk import ConfigError, Unreachable
+from baotu.sdk import ConfigError, Invalid, Unreachable
 from baotu.sdk.app import seconds as seconds_of
 
 from .file import load
@@ -128,9 +128,13 @@ def run_replay(
     """Play a recorded file through driver, link, history and console."""
     set_up_log()
     if not file.is_file():
-        raise ConfigError("no such file", str(file))
+        raise ConfigError("没有这个文件 no such file", str(file), "name a recorded file")
+    try:
+        row_s = seconds_of(period)
+    except ValueError as error:
+        raise Invalid("--period", str(error)) from None
     spec_for = import_module("baotu.drivers.replay").spec_for  # found by name, like every plugin
-    spec = spec_for(file.absolute(), speed=speed, loop=loop, row_s=seconds_of(period))
+    spec = spec_for(file.absolute(), speed=speed, loop=loop, row_s=row_s)
     folder = data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "replay.toml"

@@ -12,9 +12,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -240,7 +241,7 @@ def _running(config: HouseConfig) -> Iterator[Finding]:
     shown = f"[{host}]" if ":" in host else host
     try:
         with urllib.request.urlopen(f"http://{shown}:{port}/api/health", timeout=3) as answer:
-            health = msgspec.json.decode(answer.read())
+            health = msgspec.json.decode(answer.read(), type=dict[str, Any])
     except urllib.error.HTTPError as error:
         yield Finding(
             state="bad",
@@ -249,30 +250,46 @@ def _running(config: HouseConfig) -> Iterator[Finding]:
             advice="choose another [console] listen",
         )
         return
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, HTTPException, msgspec.MsgspecError) as error:
         busy = _busy(host, port)
         yield Finding(
             state="bad" if busy else "good",
             about="运行 Running",
             found=f"port {port} is taken by another program"
             if busy
-            else f"no node at [{host}]:{port} ({type(error).__name__})",
+            else f"no node at {shown}:{port} ({type(error).__name__})",
             advice="choose another [console] listen" if busy else "",
         )
         return
-    for part in health.get("parts", []):
-        if part.get("state") in ("down", "degraded"):
-            yield Finding(
-                state="warning",
-                about=f"{part['kind']} {part['name']}",
-                found=part.get("why") or part["state"],
-                advice="see the page Edges & drivers",
-            )
+    yield from _parts_unwell(f"http://{shown}:{port}/api/devices")
     yield Finding(
         state="good",
         about="运行 Running",
-        found=f"a node answers at [{host}]:{port}: {health.get('state', 'up')}",
+        found=f"a node answers at {shown}:{port}: {health.get('status', 'no word of its state')}",
     )
+
+
+def _parts_unwell(address: str) -> Iterator[Finding]:
+    """Devices, servers, links and rooms of the running node that do not fare well."""
+    try:
+        with urllib.request.urlopen(address, timeout=3) as answer:
+            parts = msgspec.json.decode(answer.read(), type=dict[str, list[dict[str, Any]]])
+    except (OSError, msgspec.MsgspecError) as error:
+        yield Finding(
+            state="warning",
+            about="运行 Running",
+            found=f"{address} 没有回答 does not answer: {error}",
+            advice="看节点的日志 see the log of the node",
+        )
+        return
+    for part in parts.get("healths", []):
+        if part["state"] in ("down", "degraded"):
+            yield Finding(
+                state="warning",
+                about=f"{part['kind']} {part['name']}",
+                found=part["why"] or part["state"],
+                advice="看页面「边缘与驱动」 see the page Edges & drivers",
+            )
 
 
 def _busy(host: str, port: int) -> bool:

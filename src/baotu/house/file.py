@@ -81,6 +81,9 @@ def examine(
         ]
     except UnicodeDecodeError:
         return None, [ConfigError("not UTF-8", str(path), "save it as UTF-8")]
+    except OSError as error:
+        why = f"读不了 cannot be read: {error.strerror}"
+        return None, [ConfigError(why, str(path), "name a TOML file that you may read")]
     except ConfigError as error:
         return None, [error]
     made = _House(reader, path, text, data).make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ class Hub:
             raise Invalid("reason", "say why: it stays in the audit")
         try:
             wanted = value if found.kind == "text" else float(value)
+            if isinstance(wanted, float) and not isfinite(wanted):
+                raise ValueError("no device takes it")
         except ValueError:
             raise Invalid("value", f"{value!r} is not a number, and {found.name} is one") from None
         reply = self.writes.write(found.id, wanted, self.caller, reason)

@@ -17,7 +17,7 @@ from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.ports import Format, History, Plant
 from baotu.sdk.samples import nanoseconds
 
-from .control import ask, running
+from .control import ask, node_folder, running
 from .file import load
 
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
@@ -27,7 +27,7 @@ ASSETS = "assets.db"
 def data_folder(config: Path, data: Path | None) -> Path:
     """Where the node keeps its data: as told, else as configured. Raises ConfigError."""
     if data is not None:
-        return data
+        return node_folder(data)
     return load(config).basics.node.data
 
 
@@ -48,6 +48,8 @@ def export_history(
         raise Invalid("out", f"{out.name!r} must end in {', '.join(FORMATS)}")
     folder = data_folder(config, data)
     times = (moment(start, "start"), moment(end, "end"))
+    if times[0] >= times[1]:
+        raise Invalid("end", f"{end} 不在 start 之后 is not after start, {start}")
     if running(folder):
         count = ask(
             folder, "export", out=str(out.absolute()), tags=list(tags), start=times[0], end=times[1]

@@ -27,6 +27,7 @@ from baotu.sdk import Call, ConfigError, Invalid, Records, Samples, Table, Windo
 GIVEN = (Records, Call, Samples, Window)
 VIEWS = (view.View, *get_args(view.View))
 PLAIN = {
+    int: Annotated[int, Field(ge=-(2**63), lt=2**63)],  # what a column of any store can hold
     datetime: AwareDatetime,
     Decimal: Annotated[Decimal, Field(decimal_places=2), AfterValidator(money)],
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -222,16 +221,16 @@ def test_a_peer_that_never_answers_is_given_up_and_leaves_no_socket() -> None:
             client = Client(MqttSettings(port=port, timeout_s=0.2))
             with pytest.raises(Unreachable, match="no answer in time"):
                 await client.run(TAGS, RecordingLine(TAGS, mqtt=connect))
-            begin = time.monotonic()
-            task = asyncio.create_task(
-                Client(MqttSettings(port=port)).run(TAGS, RecordingLine(mqtt=connect))
-            )
+            patient = Client(MqttSettings(port=port, timeout_s=60))
+            task = asyncio.create_task(patient.run(TAGS, RecordingLine(mqtt=connect)))
             await asyncio.sleep(0.1)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await task
-            assert time.monotonic() - begin < 2.0
-            await asyncio.sleep(0.05)
+                await asyncio.wait_for(task, 30)  # long before its own time-out
+            for _ in range(1500):
+                if len(asyncio.all_tasks()) == 1:
+                    break
+                await asyncio.sleep(0.02)
             assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(scene())
@@ -252,7 +251,7 @@ def test_a_burst_is_taken_whole_without_holding_the_loop(tmp_path: Path) -> None
                     await line.until(lambda: line.count >= count, 30, "burst")
             assert line.values(3) == [float(i) for i in range(count)]
             assert len(line.samples) < count / 10  # a busy machine brings them in smaller parts
-            assert seen.worst_s < 0.5
+            assert seen.cpu_s < 0.5
 
     asyncio.run(scene())
 

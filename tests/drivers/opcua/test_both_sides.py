@@ -65,7 +65,7 @@ def test_what_one_reads_another_serves(tmp_path):
                 writes=[(ASKED[0], 21.25), (ASKED[1], 0.0)],
                 refuses=[(ASKED[2], "x")],
             )  # fmt: skip
-        assert report.stop_s < 1
+        assert report.checks
 
     play(story())
 

@@ -47,7 +47,7 @@ async def serving(feed, tmp_path, **more):
         begin = asyncio.get_running_loop().time()
         with suppress(asyncio.CancelledError):
             await task
-        assert asyncio.get_running_loop().time() - begin < 2
+        assert asyncio.get_running_loop().time() - begin < 20
 
 
 def play(story):
@@ -172,7 +172,7 @@ def test_tags_met_later_appear_in_the_tree(tmp_path, theirs):
             await call(peer, "open")
             tags.append(Tag(id=40, asset="jinan/press", property="force"))
             feed.push(Samples.of(40, [NOW], [5.0]))
-            for _ in range(100):
+            for _ in range(1000):
                 found = await call(peer, "read", "ns=2;s=jinan/press/force")
                 if found["value"] == 5:
                     break

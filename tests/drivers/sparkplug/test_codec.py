@@ -165,7 +165,7 @@ def test_a_payload_with_a_flipped_byte_or_cut_short_never_breaks_the_reader(
 
 
 def test_a_length_that_lies_is_malformed_at_once() -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     for data in (
         b"\x12\xff\xff\xff\xff\x0f",
         b"\x12\x05\x0a\xff\xff\xff\x7f",
@@ -176,7 +176,7 @@ def test_a_length_that_lies_is_malformed_at_once() -> None:
     ):
         with pytest.raises(Malformed):
             codec.decode(data)
-    assert time.perf_counter() - begin < 0.1
+    assert time.thread_time() - begin < 0.1
 
 
 def test_a_payload_above_the_limit_is_not_even_looked_at() -> None:

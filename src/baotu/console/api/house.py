@@ -104,7 +104,9 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
     def audit(
         limit: Annotated[int, Query(ge=1, le=5000)] = 200,
         search: Search = "",
-        before: Annotated[int | None, Query(description="Older than this, ns since 1970")] = None,
+        before: Annotated[
+            int | None, Query(ge=0, lt=2**63, description="Older than this, ns since 1970")
+        ] = None,
     ) -> Response:
         """Who asked for what, whether it was allowed, and why: the newest first."""
         records = rooms.audit.records(limit, search, before)

@@ -67,10 +67,11 @@ def _page(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
 
 def _described(verb: Verb) -> dict[str, Any]:
     gives = VIEW if verb.kind == "page" else verb.gives
+    required = verb.takes.get("required", ())
     answer = {"200": {"description": "The answer", "content": _json(gives)}}
     if verb.kind == "command":
-        return {"requestBody": {"content": _json(verb.takes)}, "responses": answer}
-    required = verb.takes.get("required", ())
+        body = {"content": _json(verb.takes), "required": bool(required)}
+        return {"requestBody": body, "responses": answer}
     asked = [
         {"name": name, "in": "query", "required": name in required, "schema": schema}
         for name, schema in verb.takes.get("properties", {}).items()

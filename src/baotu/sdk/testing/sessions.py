@@ -27,7 +27,8 @@ from ..tag import Found, Tag
 from .serving import no_mqtt
 
 Action = Callable[[], Awaitable[None]]
-STOP_S = 2.0  # how long a driver may take to end after it was cancelled
+BUSY = 5  # how much slower a machine that runs other things may be
+STOP_S = 5.0  # how long a driver may take to end after it was cancelled
 STALL_S = 0.1  # how long one step may hold the event loop
 
 
@@ -156,7 +157,7 @@ class Report:
     checks: list[str] = field(default_factory=list)
     first_s: float = 0.0  # from the call of `run` to the first sample of the last tag
     stop_s: float = 0.0  # from cancellation to the end
-    stall_s: float = 0.0  # longest time the loop was held
+    stall_s: float = 0.0  # longest hold of the loop, as check_session counts it
 
 
 @dataclass(slots=True)
@@ -223,7 +224,8 @@ async def check_session(
     tags: addresses the peer has, each must be delivered. missing: an address it has not.
     writes: raw values that must be read back as written; refuses: such that raise Refused.
     stir: makes the peer send a change of every tag, for peers that tell nothing at the start.
-    cut, mend: make the peer vanish and come back. stall_s: longest hold of the loop allowed.
+    cut, mend: make the peer vanish and come back. stall_s: longest hold of the loop allowed by
+    the driver's own work; BUSY times as long by the clock, which other programs delay, too.
     mqtt: makes MQTT sessions, for drivers that ask their line for them.
     """
     lines = partial(RecordingLine, mqtt=mqtt)
@@ -240,11 +242,11 @@ async def check_session(
         await _check_writes(driver, lines, asked, tags, writes, refuses, stir, within_s, report)
         if cut is not None:
             await _check_loss(driver, lines, asked, tags, stir, cut, mend, within_s, report)
-    report.stall_s = seen.worst_s
     await asyncio.sleep(0.05)
     left = {task for task in asyncio.all_tasks() - before if not task.done()}
     assert not left, f"tasks outlive the session: {left}"
-    assert seen.worst_s <= stall_s, f"the loop was held {seen.worst_s:.3f} s, allowed {stall_s} s"
+    held = report.stall_s = max(seen.cpu_s, seen.worst_s / BUSY)
+    assert held <= stall_s, f"the loop was held {held:.3f} s, allowed {stall_s} s"
     return report
 
 

@@ -1,0 +1,91 @@
+"""Mistakes a person makes at the command line: one line that says what, where and what next."""
+
+import json
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET6
+
+import pytest
+from typer.testing import CliRunner
+
+from baotu.cli import app
+from baotu.house.doctor import examine_house
+
+CONFIG = """
+[node]
+name = "n"
+[console]
+listen = "[::1]:{port}"
+"""
+HEALTH = {"status": "degraded", "parts": {"up": 3, "down": 1}}
+DEVICES = {"healths": [
+    {"kind": "device", "name": "plc", "state": "down", "why": "no answer in 2 s"},
+    {"kind": "edge", "name": "n", "state": "up", "why": ""},
+]}  # fmt: skip
+
+
+def said(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["config", "{}"], "cannot be read"),
+        (["run", "--config", "{}"], "cannot be read"),
+        (["doctor", "--config", "{}"], "cannot be read"),
+        (["replay", "{}/r.csv", "--period", "x"], "'x' is not a period"),
+        (["replay", "{}"], "no such file"),
+        (["new", "driver", "okay", "--into", "{}/r.csv"], "Not a directory"),
+        (["tags", "{}/none/out.csv", "--config", "{}/n.toml"], "No such file"),
+        (["export", "{}/x.csv", "--tag", "a/b", "--start", "2027-01-01", "--end", "2026-01-01",
+          "--data", "{}"], "is not after start"),
+        (["export", "{}/x.csv", "--tag", "a/b", "--data", "{}"], "holds no data of a node"),
+        (["write", "a/b", "1", "--reason", "r", "--data", "{}/r.csv"], "no node works"),
+        (["fault", "on", "leak:pump-1", "--data", "{}"], "baotu run"),
+        (["call", "pumping.nothing", "--data", "{}"], "baotu run"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_no_traceback(tmp_path, words, told):
+    (tmp_path / "r.csv").write_text("time,flow\n2026-01-01T00:00:00Z,1\n")
+    (tmp_path / "n.toml").write_text(CONFIG.format(port=1))
+    status, output = said(*(word.format(tmp_path) for word in words))
+
+    assert status in (1, 2)
+    assert told in output and "Traceback" not in output
+
+
+class Node(BaseHTTPRequestHandler):
+    answers = {"/api/health": HEALTH, "/api/devices": DEVICES}
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.answers[self.path]).encode())
+
+    def log_message(self, *_):
+        """Nothing of it belongs into the output of the tests."""
+
+
+@contextmanager
+def node():
+    class Server(ThreadingHTTPServer):
+        address_family = AF_INET6
+
+    with Server(("::1", 0), Node) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_the_doctor_tells_what_is_ill_in_a_running_node(tmp_path):
+    with node() as port:
+        (tmp_path / "n.toml").write_text(CONFIG.format(port=port))
+        found = {f.about: f for f in examine_house(tmp_path / "n.toml")}
+
+    assert (found["device plc"].state, found["device plc"].found) == ("warning", "no answer in 2 s")
+    assert "edge n" not in found
+    assert f"a node answers at [::1]:{port}: degraded" in found["运行 Running"].found

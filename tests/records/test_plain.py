@@ -96,6 +96,16 @@ def test_an_object_that_was_expired_is_loaded_anew(records):
     assert leaf.price == Decimal("1.50")
 
 
+def test_find_gives_the_one_object_and_names_what_is_missing(records):
+    leaf = records.find(Leaf, 2)
+    assert records.find(Leaf, 2) is leaf and leaf.words == "b"
+    assert records.find(Root, 1).deep == 1.0
+    records.expire(leaf)
+    assert records.find(Leaf, 2).words == "b"
+    with pytest.raises(Conflict, match="leaf: 4 does not exist"):  # the neighbour's
+        records.find(Leaf, 4)
+
+
 def test_a_change_of_a_row_that_was_read_is_written(store):
     with store.writing() as writer, writer.records("spring") as records:
         records.scalar(select(Leaf).where(Leaf.words == "a")).words = "aa"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -113,7 +113,9 @@ class Records(Session):
 
     def find(self, table: type[Row], id: int) -> Row:
         """The row with this id; Conflict naming the table when the organisation has none."""
-        if (row := self.get(table, id)) is None:
+        known = self.identity_map.get((table, (id,), None)) is not None
+        row = self.get(table, id) if known else self.scalar(select(table).where(table.id == id))
+        if row is None:
             raise Conflict(table.__name__.lower(), f"{id} does not exist")
         return row
 
@@ -196,8 +198,8 @@ class Records(Session):
             return None
         try:
             values = ask.values(key.bindparams, self.organisation)
-        except Exception:  # noqa: BLE001 - SQLAlchemy says what is wrong with a value
-            return None
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            return None  # SQLAlchemy says what is wrong with a value
         if self.autoflush and not self._is_clean():
             self.flush()
         self.read.update(ask.tables)

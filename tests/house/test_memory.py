@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from baotu.house.memory import few_arenas, forget_code, no_search_through_all_objects, settle
+from baotu.house.memory import (
+    few_arenas,
+    forget_code,
+    large_ones_apart,
+    no_search_through_all_objects,
+    settle,
+)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="about Linux mappings")
 
@@ -48,6 +54,7 @@ def test_a_settled_process_leaves_its_first_objects_out_of_collections() -> None
 
 def test_arenas_are_limited_or_it_says_no() -> None:
     assert few_arenas() in (True, False)
+    assert large_ones_apart() in (True, False)
 
 
 def test_the_console_does_not_walk_through_the_objects_of_other_threads() -> None:

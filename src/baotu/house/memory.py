@@ -1,7 +1,8 @@
 """Keeps the resident memory of a node small. Everything here may fail without harm.
 
 `few_arenas` before threads start: glibc gives each thread an arena of its own, and a node has some
-forty threads. `settle` once the node runs: what only the start needed is given back. Measured on
+forty threads. `large_ones_apart` before the node starts: at 100,000 tags it saves 15 MB at once and
+holes of 27 MB later. `settle` once the node runs: what only the start needed is given back. Measured on
 the demo: 8 MB by the arenas, 25 MB by the code of libraries that ran once (see `benchmarks/`).
 """
 
@@ -18,6 +19,8 @@ from types import SimpleNamespace
 
 ARENA_MAX = -8  # M_ARENA_MAX of <malloc.h>
 ARENAS = 2
+MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD
+LARGE = 256 << 10  # bytes
 DONT_NEED = 4  # MADV_DONTNEED of <sys/mman.h>
 MAPS = Path("/proc/self/maps")
 # an executable, never written mapping of a file: start, end, offset, inode, path
@@ -28,6 +31,16 @@ def few_arenas() -> bool:
     """Call before threads are started. False where the C library is not glibc."""
     try:
         return bool(ctypes.CDLL(None).mallopt(ARENA_MAX, ARENAS))
+    except (AttributeError, OSError):
+        return False
+
+
+def large_ones_apart() -> bool:
+    """Call before the node starts: what is large gets pages of its own, given back when it is free.
+    Left alone, glibc raises that limit up to 32 MB as it learns, and columns that come and go
+    leave holes between what stays. False where the C library is not glibc."""
+    try:
+        return bool(ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE))
     except (AttributeError, OSError):
         return False
 

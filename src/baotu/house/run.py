@@ -20,7 +20,7 @@ import structlog
 from baotu.sdk import ConfigError
 
 from .file import HouseConfig, load
-from .memory import few_arenas, no_search_through_all_objects, settle
+from .memory import few_arenas, large_ones_apart, no_search_through_all_objects, settle
 from .node import Node
 from .settings import Role, address
 
@@ -63,6 +63,7 @@ def until_told(
     A second Ctrl-C ends at once.
     """
     few_arenas()
+    large_ones_apart()
     no_search_through_all_objects()
     asked: list[int] = []
 

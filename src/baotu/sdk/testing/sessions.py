@@ -1,6 +1,6 @@
-"""Checks for drivers that own their connection: a line and a feed that remember, and laws to keep.
+"""Checks for drivers that own their connection: a line that remembers, and laws to keep.
 
-`RecordingLine` and `PlayedFeed` are fakes of what the edge gives. `check_session` runs a client
+`RecordingLine` is a fake of what the edge gives. `check_session` runs a client
 against a living peer and demands what the edge relies on. It never starts the peer itself.
 
     report = asyncio.run(check_session(lambda: Client(settings), tags, stir=peer.change))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from baotu.sdk.messages import halves
 from tests.console.conftest import NOW
 
 FURNACE = "jinan/foundry/line-1/furnace-1"
@@ -118,18 +120,33 @@ def test_history_names_the_wrong_parameter(web, asked, field):
     about = refused.json()
     assert (refused.status_code, about["field"]) == (422, field)
     assert about["type"] == "urn:baotu:invalid"
-    assert about["instance"] == "/api/history" and about["detail"]
+    assert about["instance"] == "/api/history"
+    chinese, english = halves(about["detail"])
+    assert re.search("[\u4e00-\u9fff]", chinese) and not re.search("[\u4e00-\u9fff]", english)
 
 
 def test_an_asset_comes_with_its_type_tags_children_and_alarms(burning):
     line = burning.get("/api/asset", params={"path": "jinan/foundry/line-1"}).json()
     assert line["asset"]["level"] == "work_center"
     assert FURNACE in [a["path"] for a in line["children"]]
+    assert line["counts"].keys() == {a["path"] for a in line["children"]}
+    assert line["counts"][FURNACE] == 3
     one = burning.get("/api/asset", params={"path": FURNACE}).json()
     assert one["type"]["id_short"] == "Furnace"
     assert TAG in [t["name"] for t in one["tags"]]
     assert all(a["asset"].startswith("jinan/foundry/line-1") for a in line["alarms"])
     assert line["alarms"]
+
+
+def test_statistics_are_those_of_the_samples(web):
+    asked = {"tag": [TAG, "jinan/machining/line-1/centre-1/state"], "start": "-10min"}
+    number, text = web.get("/api/statistics", params=asked).json()["statistics"]
+    values = web.get("/api/history", params={**asked, "tag": TAG, "points": 0}).json()["value"]
+    assert (number["count"], number["low"], number["high"]) == (
+        len(values), min(values), max(values),
+    )  # fmt: skip
+    assert number["good"] == 1.0 and number["std"] > 0 and number["last"] == values[-1]
+    assert text["mean"] is None and text["last"] in ("运行", "待机", "换型", "故障")
 
 
 def test_what_is_not_there_is_404_in_the_same_words(web):

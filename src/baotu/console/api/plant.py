@@ -25,8 +25,12 @@ Under = Annotated[str, Query(description="Only below this asset path")]
 
 
 def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
-    site, seek = Site(rooms, finder), Search(rooms, finder)
+    _tags(api, finder)
+    _assets(api, rooms, finder)
+    _site(api, rooms, Site(rooms, finder), Search(rooms, finder))
 
+
+def _tags(api: APIRouter, finder: Finder) -> None:
     @api.get("/tags", response_model=TagRows, responses=documented(422), tags=["plant"])
     def tags(
         search: Words = "",
@@ -44,6 +48,8 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
             rows, total, cursor = found[offset : offset + limit], len(found), ""
         return json({"tags": [tag_row(t) for t in rows], "total": total, "cursor": cursor})
 
+
+def _assets(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get("/assets", response_model=AssetRows, tags=["plant"])
     def assets(search: Words = "", under: Under = "") -> Response:
         """The hierarchy (IEC 62264) as a flat list in order of path."""
@@ -79,6 +85,8 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
             "alarms": [r for r in rows if r["asset"] == path or r["asset"].startswith(inside)],
         })  # fmt: skip
 
+
+def _site(api: APIRouter, rooms: Rooms, site: Site, seek: Search) -> None:
     @api.get("/overview", response_model=Overview, tags=["plant"])
     def read_overview(request: Request) -> Response:
         """Everything the first page shows: areas, alarms, key values, links, the last shift."""

@@ -87,8 +87,7 @@ async def dial(endpoint: Endpoint, clock: Clock) -> Wire:
 
 
 async def _dial(endpoint: Endpoint, clock: Clock) -> Wire:
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    found = await _found(endpoint.host, endpoint.port)
     found.sort(key=lambda row: row[0] != socket.AF_INET6)  # stable: else as the system says
     addresses = list(dict.fromkeys((row[0], row[4]) for row in found))
     failed: OSError | None = None
@@ -99,6 +98,16 @@ async def _dial(endpoint: Endpoint, clock: Clock) -> Wire:
         except OSError as error:  # a time-out is one, too
             failed = failed or error
     raise failed or OSError("no address")
+
+
+async def _found(host: str, port: int) -> list[tuple]:
+    """What a host means. A literal address asks nobody: the few threads of the resolver may all
+    be waiting for the names of other devices."""
+    kind = socket.SOCK_STREAM
+    try:
+        return list(socket.getaddrinfo(host, port, type=kind, flags=socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
 
 
 async def _connect(family: int, address: tuple) -> Wire:

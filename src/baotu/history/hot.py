@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import duckdb
 
 from baotu.sdk.errors import Unreachable
 from baotu.sdk.link import Batch
+from baotu.sdk.ports import Arrival, Place
 from baotu.sdk.samples import Samples
 
 from .columns import column
@@ -20,6 +21,7 @@ from .store import Connection, Store, first_line
 
 Table = tuple[int, int]  # number, rows; number 0: there is none
 LINK_ROWS = 20_000
+HELD = 1  # full tables that are kept in order of arrival for a reader who is behind
 
 
 class Hot:
@@ -31,6 +33,9 @@ class Hot:
         self.appended = self.number = self._links = 0
         self.ledger, self.latest = Ledger(), Latest()
         self.tables: dict[str, Table] = {}
+        self.ends: dict[str, Table] = {}  # of each kind, behind the newest row
+        self.held: dict[str, int] = {}  # number of the first table that someone still reads
+        self.followers: tuple[Callable[[Arrival], None], ...] = ()
         store.revived = self._load
         self._load()
 
@@ -41,16 +46,23 @@ class Hot:
             begin = time.perf_counter()
             ledger = self.ledger.copy()
             links: list[tuple[str, int, int]] = []
-            fresh: list[Samples] = []
-            answers = [self._take(batch, ledger, links, fresh) for batch in batches]
+            live: list[Samples] = []
+            late: list[Samples] = []
+            answers = [
+                self._take(batch, ledger, links, live if batch.live else late) for batch in batches
+            ]
             if not links:
                 return answers
-            parts = _by_kind(fresh)
+            parts, old = _by_kind([*live, *late]), _by_kind(late)
             tables = dict(self.tables)
             try:
                 with self.store.change() as db:
                     for kind, samples in parts.items():
                         tables[kind] = self._insert(db, kind, tables[kind], samples)
+                        if kind in old:
+                            number, rows = tables[kind]
+                            row = [number, rows - len(old[kind]), rows]
+                            db.execute("insert into late values (?, ?, ?)", row)
                     _enter_links(db, links)
             except duckdb.Error as error:
                 raise Unreachable(
@@ -58,13 +70,26 @@ class Hot:
                     "disk space or give memory_mb; edges keep their samples and send them again"
                 ) from error
             self.store.seam("committed")
+            start = self.place()
             self.ledger, self.tables = ledger, tables
+            self.ends |= {kind: tables[kind] for kind in parts}
             self._links += len(links)
             for samples in parts.values():
                 self.latest.update(samples)
                 self.appended += len(samples)
             self.commits.append(time.perf_counter() - begin)
+            self._tell(start, _by_kind(live) if old else parts, old)
             return answers
+
+    def place(self) -> Place:
+        return (*self.ends["number"], *self.ends["text"])
+
+    def _tell(self, start: Place, live: dict[str, Samples], late: dict[str, Samples]) -> None:
+        if self.followers and start != self.place():
+            kinds = tuple(live.values())
+            told = Arrival(start=start, end=self.place(), live=kinds, late=tuple(late.values()))
+            for tell in self.followers:
+                tell(told)
 
     @staticmethod
     def _take(
@@ -111,7 +136,11 @@ class Hot:
                 self.tables = dict.fromkeys(COLUMNS, (0, 0))
             current = {number for number, _ in self.tables.values()}
             rows = self.store.db.execute("select id, kind from hot order by id").fetchall()
-            return [(number, kind) for number, kind in rows if number not in current]
+            full = [(number, kind) for number, kind in rows if number not in current]
+            if everything:
+                return full
+            read = [one for one in full if one[0] >= self.held.get(one[1], one[0] + 1)][-HELD:]
+            return [one for one in full if one not in read]
 
     def drop(self, db: Connection, number: int, rows: int) -> None:
         """In the transaction that enters the segments of this table."""
@@ -123,6 +152,8 @@ class Hot:
             db.execute("delete from link")
             _enter_links(db, self.ledger.rows())
             self._links = 0
+        db.execute("insert into sealed select id, kind, ? from hot where id = ?", [rows, number])
+        db.execute("delete from late where hot = ?", [number])
         db.execute("delete from hot where id = ?", [number])
         db.execute(f"drop table hot_{number}")
 
@@ -151,9 +182,13 @@ class Hot:
         for kind, value in (("number", "number"), ("text", "text")):
             where = f"text is {'not ' if kind == 'text' else ''}null"
             self._learn(f"select tag, time, {value} as value, quality from latest where {where}")
+        self.ends = dict.fromkeys(COLUMNS, (0, 0))
+        for number, kind, rows in db.execute("select * from sealed order by id").fetchall():
+            self.number, self.ends[kind] = number, (number, rows)
         for number, kind in db.execute("select id, kind from hot order by id").fetchall():
             self.number = max(self.number, number)
             self.tables[kind] = (number, _one(db, f"select count(*) from hot_{number}"))
+            self.ends[kind] = max(self.ends[kind], self.tables[kind])
             self._learn(
                 "select tag, max(time) as time, arg_max_null(value, time) as value, "
                 f"arg_max(quality, time) as quality from hot_{number} group by tag"

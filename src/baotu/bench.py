@@ -329,6 +329,23 @@ class Bench:
         self.streams.run(samples)
         self._raise()
 
+    def hold(self, asset: str, property: str, samples: Samples) -> None:
+        """These samples exist, and time goes on, but they do not arrive; see `late`."""
+        self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
+        self.clock.time = max(self.clock.time, int(samples.time.max(initial=0)))
+
+    def derived(self) -> Mapping[tuple[str, int], tuple[float, int]]:
+        """(name, time) → value and quality of every sample that an app derived."""
+        return {
+            (tag.name, time): (value, quality)
+            for tag in self.plant.all_tags()
+            if OTHERS <= tag.id < OTHERS + NEIGHBOUR
+            for one in [self.past.read(tag.id, 0, 2**62)]
+            for time, value, quality in zip(
+                one.time.tolist(), one.value.tolist(), one.quality.tolist(), strict=True
+            )
+        }
+
     def late(self, asset: str, property: str, samples: Samples) -> None:
         """What came from the backlog of an edge: history has it now, nobody is told."""
         if len(samples):

@@ -144,7 +144,8 @@ def test_windows_wait_until_no_more_comes_but_not_for_ever():
 
 def test_a_window_behind_the_horizon_is_counted_and_left():
     bench = begun(app := Energy())
-    bench.clock.time = MORNING + 40 * 24 * 60 * MINUTE
+    bench.schedule.marks.horizon = 60 * MINUTE
+    bench.clock.time = MORNING + 80 * MINUTE
     bench.wait("1 s")
     bench.late("Meter", "power", level(3))
     rest(bench)

@@ -149,10 +149,7 @@ class BenchHistory:
     def derive(self, samples: Samples) -> None:
         """Samples that an app derived: the last one of a (tag, time) counts."""
         for tag, time in zip(samples.tag.tolist(), samples.time.tolist(), strict=True):
-            for n, part in enumerate(self._parts):
-                same = (part.tag == tag) & (part.time == time)
-                if same.any():
-                    self._parts[n] = part.where(~same)
+            self._parts = [p.where((p.tag != tag) | (p.time != time)) for p in self._parts]
         self.add(samples)
 
     def place(self) -> Place:
@@ -348,10 +345,9 @@ class Bench:
 
     def late(self, asset: str, property: str, samples: Samples) -> None:
         """What came from the backlog of an edge: history has it now, nobody is told."""
-        if len(samples):
-            self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
-            self.schedule.duties()
-            self._arrive(samples)
+        self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
+        self.schedule.duties()
+        self._arrive(samples)
 
     def _arrive(self, samples: Samples) -> None:
         self.past.add(samples)

@@ -32,7 +32,8 @@ from baotu.records import SqliteStore
 from baotu.sdk import App, Event, Facts, Samples, Window, derived, every
 from baotu.sdk.link import Batch
 
-MORNING, SECOND, MINUTES, TAGS = %d, 10**9, %d, %d
+SECOND = 10**9
+MORNING, MINUTES, TAGS = map(int, sys.argv[2:])
 
 class Since(SystemClock):
     base, began = MORNING, time.time_ns()
@@ -83,12 +84,15 @@ while streams.intake.place != history.place() or schedule.marks.of:
     time.sleep(0.05)
 streams.stop(60)
 print("done", flush=True)
-""" % (MORNING, MINUTES, TAGS)
+"""
 
 
 def run(folder: Path) -> subprocess.Popen[str]:
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WORKER, str(folder), *map(str, (MORNING, MINUTES, TAGS))],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert worker.stdout is not None
     assert worker.stdout.readline() == "ready\n"

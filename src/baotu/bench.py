@@ -182,11 +182,7 @@ class BenchHistory:
         return whole.where(np.argsort(whole.time, kind="stable"))
 
     def latest(self, tags: np.ndarray) -> list[Samples]:
-        newest = [
-            one.where(np.arange(len(one) - 1, len(one)))
-            for tag in tags
-            if len(one := self._of(int(tag)))
-        ]
+        newest = [one.where(slice(-1, None)) for t in tags if len(one := self._of(int(t)))]
         kinds = ([p for p in newest if not p.is_text], [p for p in newest if p.is_text])
         return [Samples.concat(kind) for kind in kinds if kind]
 

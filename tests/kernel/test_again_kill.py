@@ -16,7 +16,7 @@ from baotu.history.duck import DuckHistory
 
 ROOT = Path(__file__).parents[2]
 MORNING, SECOND = 1_780_300_800_000_000_000, 10**9
-MINUTES, TAGS, KILLS = 20, 3, 5
+MINUTES, TAGS, KILLS = 20, 3, 4
 WORKER = """
 import sys, time
 from pathlib import Path
@@ -100,6 +100,7 @@ def run(folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_figure_of_the_gap_is_that_of_an_undisturbed_day(tmp_path: Path):
     chance = random.Random(5)
     for _ in range(KILLS):

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 ROOT = Path(__file__).parents[2]
-KILLS = 6
+KILLS = 4
 WORKER = """
 import sys, time
 from pathlib import Path
@@ -87,6 +87,7 @@ def run(folder: Path, capacity: int, goal: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("capacity", [200_000, 3], ids=["in memory", "read again"])
 def test_after_each_kill_every_fact_is_there_once(tmp_path: Path, capacity: int):
     chance = random.Random(11)

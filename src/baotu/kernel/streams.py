@@ -85,6 +85,7 @@ class Streams:
         self._ended = False
         self.chain.blame.begin(self.chain.apps)
         if self._interested():
+            self.intake.save(None)  # the very first place too: before anything can arrive
             self._forget = self.history.follow(self.take)
         self._thread = threading.Thread(target=self._loop, name="apps", daemon=True)
         self._thread.start()

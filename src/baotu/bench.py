@@ -27,7 +27,7 @@ from baotu.sdk.app import seconds
 from baotu.sdk.door import Change, Policy, Verb
 from baotu.sdk.errors import Invalid
 from baotu.sdk.link import Batch
-from baotu.sdk.ports import Actuators, Board, Buckets, Format, Stop, TagPage
+from baotu.sdk.ports import Actuators, Arrival, Board, Buckets, Format, Place, Stop, TagPage
 from baotu.sdk.records import Records, Row, Wire
 from baotu.sdk.testing.business import Fault
 from baotu.sdk.view import View
@@ -131,16 +131,40 @@ class BenchPlant:
 
 
 class BenchHistory:
-    """Implements `sdk.ports.History` as far as apps and the kernel look at it, and `Live`."""
+    """Implements `sdk.ports.History` as far as apps and the kernel look at it, `Live`, `Journal`."""
 
     def __init__(self) -> None:
         self._parts: list[Samples] = []
         self._watchers: list[Callable[[Samples], None]] = []
+        self._followers: list[Callable[[Arrival], None]] = []
 
     def add(self, samples: Samples) -> None:
+        start = self.place()
         self._parts.append(samples)
         for tell in tuple(self._watchers):
             tell(samples)
+        for follow in tuple(self._followers):
+            follow(Arrival(start=start, end=self.place(), live=(samples,)))
+
+    def derive(self, samples: Samples) -> None:
+        """Samples that an app derived: the last one of a (tag, time) counts."""
+        for tag, time in zip(samples.tag.tolist(), samples.time.tolist(), strict=True):
+            self._parts = [p.where((p.tag != tag) | (p.time != time)) for p in self._parts]
+        self.add(samples)
+
+    def place(self) -> Place:
+        return (len(self._parts),)
+
+    def after(self, place: Place, limit: int) -> Arrival:
+        first, end = (place or (0,))[0], len(self._parts)
+        return Arrival(start=place, end=(end,), live=tuple(self._parts[first:end]))
+
+    def follow(self, tell: Callable[[Arrival], None]) -> Stop:
+        self._followers.append(tell)
+        return lambda: self._followers.remove(tell)
+
+    def hold(self, place: Place) -> None:
+        """Nothing is ever sealed here."""
 
     def watch(self, tell: Callable[[Samples], None]) -> Stop:
         self._watchers.append(tell)
@@ -158,11 +182,7 @@ class BenchHistory:
         return whole.where(np.argsort(whole.time, kind="stable"))
 
     def latest(self, tags: np.ndarray) -> list[Samples]:
-        newest = [
-            one.where(np.arange(len(one) - 1, len(one)))
-            for tag in tags
-            if len(one := self._of(int(tag)))
-        ]
+        newest = [one.where(slice(-1, None)) for t in tags if len(one := self._of(int(t)))]
         kinds = ([p for p in newest if not p.is_text], [p for p in newest if p.is_text])
         return [Samples.concat(kind) for kind in kinds if kind]
 
@@ -251,7 +271,7 @@ class Bench:
         self.past: BenchHistory = after.past if after else BenchHistory()
         self.store: BreakableStore = after.store if after else BreakableStore()
         reach = Reach(
-            emit=self.past.add,
+            emit=self._derive,
             history=self.past,
             plant=self.plant,
             board=board,
@@ -260,7 +280,7 @@ class Bench:
         )
         extra = [a for a in (Alarms(), Jobs()) if a.name() not in {b.name() for b in apps}]
         self.chain = Chain(self.store, self.clock, [*apps, *extra], policy=policy, reach=reach)
-        self.streams = Streams(self.chain, self.plant, self.past, self.past)
+        self.streams = Streams(self.chain, self.plant, self.past)
         self.schedule = Schedule(self.chain, self.plant, self.past, self.plant.allot, lateness_s=0)
         self.app = apps[0].name()
         everything = frozenset(v.permission for v in self.chain.verbs())
@@ -269,6 +289,10 @@ class Bench:
         self.chain.watch(self._hear)
         if after:
             self.streams.resume()
+
+    def _derive(self, samples: Samples) -> None:
+        self.past.derive(samples)
+        self.schedule.marks.see(self.schedule.marks.extents([samples]))
 
     def _hear(self, change: Change) -> None:
         self.facts.extend(change.facts)
@@ -293,10 +317,37 @@ class Bench:
             samples = samples.renamed(np.arange(OTHERS) + NEIGHBOUR)
         self.plant.organisation = self.caller.organisation
         self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
-        self.past.add(samples)
+        self._arrive(samples)
         self.clock.time = max(self.clock.time, until, int(samples.time.max()))
         self.streams.run(samples)
         self._raise()
+
+    def hold(self, asset: str, property: str, samples: Samples) -> None:
+        """These samples exist, and time goes on, but they do not arrive; see `late`."""
+        self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
+        self.clock.time = max(self.clock.time, int(samples.time.max(initial=0)))
+
+    def derived(self) -> Mapping[tuple[str, int], tuple[float, int]]:
+        """(name, time) → value and quality of every sample that an app derived."""
+        return {
+            (tag.name, time): (value, quality)
+            for tag in self.plant.all_tags()
+            if OTHERS <= tag.id < OTHERS + NEIGHBOUR
+            for one in [self.past.read(tag.id, 0, 2**62)]
+            for time, value, quality in zip(
+                one.time.tolist(), one.value.tolist(), one.quality.tolist(), strict=True
+            )
+        }
+
+    def late(self, asset: str, property: str, samples: Samples) -> None:
+        """What came from the backlog of an edge: history has it now, nobody is told."""
+        self.plant.know(asset, property, sorted(set(samples.tag.tolist())))
+        self.schedule.duties()
+        self._arrive(samples)
+
+    def _arrive(self, samples: Samples) -> None:
+        self.past.add(samples)
+        self.schedule.marks.see(self.schedule.marks.extents([samples]))
 
     def say(self, *facts: Fact) -> None:
         """Another app yields these facts."""

@@ -24,6 +24,7 @@ from baotu.sdk import (
     query,
     stream,
 )
+from baotu.sdk.ports import Arrival
 from baotu.sdk.testing import samples
 
 SECOND = 10**9
@@ -124,31 +125,33 @@ def test_an_app_is_stopped_after_five_bugs_in_a_row_and_the_others_go_on():
 
 def streams(bench: Bench, capacity: int) -> Streams:
     bench.plant.know("Motor", "temperature", [7, 8])
-    made = Streams(bench.chain, bench.plant, bench.past, bench.past, capacity=capacity)
-    made.selections()
+    made = Streams(bench.chain, bench.plant, bench.past, capacity=capacity)
+    made.pump()
     return made
 
 
 def test_what_does_not_fit_is_read_again_from_history_in_its_place():
     bench = Bench(app := Keeps())
     slow = streams(bench, capacity=2)
-    bench.past.watch(slow.take)
+    bench.past.follow(slow.take)
     for n in range(10):
         bench.past.add(samples(7, [float(n)], start=MORNING + n * SECOND))
     slow.pump()
     bench.past.add(samples(7, [10.0], start=MORNING + 10 * SECOND))
     slow.pump()
     assert app.heard == [float(n) for n in range(11)]
-    assert slow.overflows == 8
+    assert slow.intake.overflows == 8
 
 
 def test_the_hub_is_never_kept_waiting_and_only_wanted_tags_are_kept():
     bench = Bench(Keeps())
     slow = streams(bench, capacity=1)
-    slow.take(samples(99, [1.0]))
-    assert not slow._queue
-    slow.take(Samples.of([7, 99, 8], [1, 1, 1], [1.0, 2.0, 3.0]))
-    assert slow._queue[0].tag.tolist() == [7, 8]
+    for part in (samples(99, [1.0]), Samples.of([7, 99, 8], [1, 1, 1], [1.0, 2.0, 3.0])):
+        start = bench.past.place()
+        bench.past.add(part)
+        slow.take(Arrival(start=start, end=bench.past.place(), live=(part,)))
+    waiting = [part.tag.tolist() for item in slow.intake._queue for part in item.samples]
+    assert waiting == [[7, 8]]
 
 
 def test_the_thread_runs_what_waits_and_stops_in_time():

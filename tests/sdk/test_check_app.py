@@ -138,6 +138,24 @@ def test_a_schedule_is_checked_along_a_story_with_the_fixture(baotu_bench):
     check_app(Mean, bench=baotu_bench, story=STORY)
 
 
+class Sums(Mean):
+    """Adds up in the app what belongs into records: late samples are added in another order."""
+
+    def start(self) -> None:
+        self.sum: dict[int, float] = {}
+
+    @every("1 min", asset="Meter", inputs=("power",))
+    def mean(self, window: Window) -> Facts[None]:
+        tag = window.out["mean"]
+        self.sum[tag] = self.sum.get(tag, 0.0) + float(window["power"].value.sum())
+        yield Samples.of(tag, [window.end], [self.sum[tag] if not window.again else 0.0])
+
+
+def test_a_handler_that_makes_something_else_of_late_samples_is_caught(baotu_bench):
+    with pytest.raises(AssertionError, match="late samples give the same derived samples"):
+        check_app(Sums, bench=baotu_bench, story=STORY)
+
+
 def test_an_app_with_a_page_must_bring_a_story(baotu_bench):
     with pytest.raises(AssertionError, match="along a story"):
         check_app(Mean)

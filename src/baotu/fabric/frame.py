@@ -57,7 +57,7 @@ def split(samples: Samples, rows: int = ROWS) -> Iterator[Samples]:
         yield samples
         return
     for at in range(0, len(samples), rows):
-        yield samples.where(slice(at, at + rows))  # type: ignore[arg-type] # views, not copies
+        yield samples.where(slice(at, at + rows))
 
 
 def seal(sequence: int, body: bytes) -> bytes:

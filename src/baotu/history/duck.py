@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from baotu.sdk.link import Batch
-from baotu.sdk.ports import Buckets, Format
+from baotu.sdk.ports import Arrival, Buckets, Format, Place, Stop
 from baotu.sdk.samples import Samples
 
+from .amend import Amended
 from .export import backup, export
 from .hot import Hot
+from .journal import Journal
 from .merge import merge, plan, runs
 from .read import Reader
 from .seal import seal
@@ -32,7 +34,7 @@ RAW = ("number", "text")
 
 
 class DuckHistory:
-    """Implements `sdk.ports.History`. All of it may be called from any thread.
+    """Implements `sdk.ports.History` and `Journal`. All of it may be called from any thread.
 
     seam: called at named points of sealing, merging and appending; tests stop the world there.
     """
@@ -52,6 +54,8 @@ class DuckHistory:
             self._store.db.execute("select kind, max(before) from horizon group by kind").fetchall()
         )
         self._reader = Reader(self._store, self._hot, lambda kind: self._horizon.get(kind, 0))
+        self._amended = Amended(self._store, self._hot, self._reader)
+        self._journal = Journal(self._store, self._hot)
 
     # the port ----------------------------------------------------------------------------------
     def append(self, batches: Sequence[Batch]) -> list[bool]:
@@ -61,15 +65,19 @@ class DuckHistory:
         return self._hot.ledger.spans(log)
 
     def latest(self, tags: np.ndarray) -> list[Samples]:
-        return self._hot.latest.read(tags)
+        return [self._amended.over(part) for part in self._hot.latest.read(tags)]
 
     def read(self, tag: int, start: int, end: int, limit: int | None = None) -> Samples:
-        return self._reader.read(tag, start, end, limit)
+        return self._amended.over(self._reader.read(tag, start, end, limit))
 
     def window(self, tag: int, start: int, end: int, points: int) -> Samples:
-        return self._reader.window(tag, start, end, points)
+        if self._amended.within(tag, start, end) and start >= self._horizon.get("number", 0):
+            return self._amended.window(tag, start, end, points)
+        return self._amended.over(self._reader.window(tag, start, end, points))
 
     def aggregate(self, tag: int, start: int, end: int, bucket_ns: int) -> Buckets:
+        if self._amended.within(tag, start, end) and start >= self._horizon.get("number", 0):
+            return self._amended.aggregate(tag, start, end, bucket_ns)
         return self._reader.aggregate(tag, start, end, bucket_ns)
 
     def export(
@@ -82,7 +90,8 @@ class DuckHistory:
         names: Mapping[int, str] | None = None,
     ) -> int:
         """names: tag → name, written beside the number where given."""
-        return export(self._store, path, tags, start, end, format, names or {})
+        newer = self._amended.rows(tags)
+        return export(self._store, path, tags, start, end, format, names or {}, newer)
 
     def retain(self, before: int, kinds: Sequence[str] = RAW) -> int:
         """Forget segments that end before `before`: no row is touched, files are unlinked.
@@ -102,6 +111,8 @@ class DuckHistory:
                     db.execute("insert into horizon values (?, ?)", [kind, before])
                     self._horizon[kind] = max(before, self._horizon.get(kind, 0))
         self._store.bury(names)
+        if "number" in kinds and names:
+            self._amended.forget(before)
         return len(names)
 
     def figures(self) -> Mapping[str, float]:
@@ -136,18 +147,42 @@ class DuckHistory:
         }
         return found
 
+    # the journal -------------------------------------------------------------------------------
+    def place(self) -> Place:
+        return self._journal.place()
+
+    def after(self, place: Place, limit: int) -> Arrival:
+        return self._journal.after(place, limit)
+
+    def follow(self, tell: Callable[[Arrival], None]) -> Stop:
+        return self._journal.follow(tell)
+
+    def hold(self, place: Place) -> None:
+        self._journal.hold(place)
+
     # the owner's -------------------------------------------------------------------------------
     def keep(self, samples: Sequence[Samples]) -> int:
-        """Store samples that the hub derived itself; the sequence they got in the log "hub"."""
+        """Store samples that the hub derived itself; the sequence they got in the log "hub".
+
+        For each (tag, time) the last one counts: what is there already is not stored twice.
+        """
         with self._store.writing:
+            settled = [self._amended.settle(part) for part in samples]
             spans = self.spans(OWN)
-            after = spans[-1][1] if spans else None
-            first = (after or 0) + 1
-            last = first + len(samples) - 1
-            if samples:
-                self.append(
-                    [Batch(log=OWN, first=first, last=last, after=after, samples=tuple(samples))]
-                )
+            last = spans[-1][1] if spans else 0
+            batches: list[Batch] = []
+            old = tuple(part for _, part in settled if len(part))
+            for live, parts in ((True, tuple(part for part, _ in settled)), (False, old)):
+                if parts:
+                    first, last = last + 1, last + len(parts)
+                    after = first - 1 or None
+                    batches.append(
+                        Batch(
+                            log=OWN, first=first, last=last, after=after, samples=parts, live=live
+                        )
+                    )
+            if batches:
+                self.append(batches)
             return last
 
     def seal(self, everything: bool = False) -> int:

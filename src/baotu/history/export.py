@@ -13,6 +13,7 @@ import numpy as np
 
 from baotu.sdk.errors import Invalid
 from baotu.sdk.ports import Format
+from baotu.sdk.samples import Samples
 
 from .sql import SECOND, VALUE, files, floor, quoted
 from .store import Connection, Store, sync
@@ -37,8 +38,11 @@ def export(
     end: int,
     format: Format,
     names: Mapping[int, str],
+    newer: Samples,
 ) -> int:
     """Columns tag, name, time (UTC), value, text, quality, in order of (tag, time).
+
+    newer: what takes the place of samples of the same (tag, time).
 
     Written beside `path` first: a failed export leaves nothing half at the place that was asked.
     """
@@ -52,13 +56,16 @@ def export(
         db = stack.enter_context(store.workshop())
         sources = _sources(store, main, stack, np.unique(np.asarray(tags, "i4")), start, end)
         _enter_names(db, names)
+        _enter_newer(db, newer)
         body = " union all ".join(sources) or (
             "select 0::int as tag, 0::bigint as time, null::double as value, "
             "null::varchar as text, 0::utinyint as quality where false"
         )
         select = (
-            f"select s.tag, names.name, {TIME[format]} as time, value, text, quality "
-            f"from ({body}) s left join names using (tag) order by s.tag, s.time"
+            f"select s.tag, names.name, {TIME[format]} as time, if(at_time is null, value, new) as value, "
+            f"text, coalesce(grade, quality) as quality from ({body}) s "
+            "left join names using (tag) left join newer on of_tag = s.tag and at_time = s.time "
+            "order by s.tag, s.time"
         )
         count = _write(db, select, new, format)
         sync(new)
@@ -74,6 +81,18 @@ def _enter_names(db: Connection, names: Mapping[int, str]) -> None:
             "name": np.array(list(names.values()), object),
         }
         db.execute("insert into names select * from named")
+
+
+def _enter_newer(db: Connection, newer: Samples) -> None:
+    db.execute("create table newer(of_tag int, at_time bigint, new double, grade utinyint)")
+    if len(newer):
+        columns = {  # noqa: F841 DuckDB reads it by its name
+            "of_tag": newer.tag,
+            "at_time": newer.time,
+            "new": newer.value,
+            "grade": newer.quality,
+        }
+        db.execute("insert into newer select * from columns")
 
 
 def _write(db: Connection, select: str, path: Path, format: Format) -> int:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
 
 from baotu.sdk.errors import Unreachable
 from baotu.sdk.link import Batch
+from baotu.sdk.ports import Arrival, Place
 from baotu.sdk.samples import Samples
 
 from .columns import column
@@ -22,7 +23,10 @@ from .ledger import Ledger
 from .sql import COLUMNS
 from .store import Connection, Store, first_line
 
+End = tuple[int, int]  # table, rows: how far someone has come in order of arrival
 LINK_ROWS = 20_000
+HELD = 16  # full tables that are kept in order of arrival for a reader who is behind
+KNOWN = 10_000  # newest tables of which is known how many rows they had in order of arrival
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,9 @@ class Hot:
         self.ledger, self.latest = Ledger(), Latest()
         self.tables: tuple[Table, ...] = ()  # in order of arrival, as they are committed
         self.current: dict[str, int] = {}  # kind → number of the table that takes what arrives
+        self.ends: dict[str, End] = {}  # of each kind, behind the newest row
+        self.held: dict[str, int] = {}  # number of the first table that someone still reads
+        self.followers: tuple[Callable[[Arrival], None], ...] = ()
         store.revived = self._load
         self._load()
 
@@ -55,16 +62,23 @@ class Hot:
             begin = time.perf_counter()
             ledger = self.ledger.copy()
             links: list[tuple[str, int, int]] = []
-            fresh: list[Samples] = []
-            answers = [self._take(batch, ledger, links, fresh) for batch in batches]
+            live: list[Samples] = []
+            late: list[Samples] = []
+            answers = [
+                self._take(batch, ledger, links, live if batch.live else late) for batch in batches
+            ]
             if not links:
                 return answers
-            parts = _by_kind(fresh)
+            parts, old = _by_kind([*live, *late]), _by_kind(late)
             tables, current = self.tables, dict(self.current)
             try:
                 with self.store.change() as db:
                     for kind, samples in parts.items():
                         tables = self._insert(db, kind, samples, tables, current)
+                        if kind in old:
+                            number, rows = _end(tables, current[kind])
+                            row = [number, rows - len(old[kind]), rows]
+                            db.execute("insert into late values (?, ?, ?)", row)
                     _enter_links(db, links)
             except duckdb.Error as error:
                 raise Unreachable(
@@ -72,13 +86,26 @@ class Hot:
                     "disk space or give memory_mb; edges keep their samples and send them again"
                 ) from error
             self.store.seam("committed")
+            start = self.place()
             self.ledger, self.tables, self.current = ledger, tables, current
+            self.ends |= {kind: _end(tables, current[kind]) for kind in parts}
             self._links += len(links)
             for samples in parts.values():
                 self.latest.update(samples)
                 self.appended += len(samples)
             self.commits.append(time.perf_counter() - begin)
+            self._tell(start, _by_kind(live) if old else parts, old)
             return answers
+
+    def place(self) -> Place:
+        return (*self.ends["number"], *self.ends["text"])
+
+    def _tell(self, start: Place, live: dict[str, Samples], late: dict[str, Samples]) -> None:
+        if self.followers and start != self.place():
+            kinds = tuple(live.values())
+            told = Arrival(start=start, end=self.place(), live=kinds, late=tuple(late.values()))
+            for tell in self.followers:
+                tell(told)
 
     @staticmethod
     def _take(
@@ -141,7 +168,7 @@ class Hot:
             groups, most = [], self.store.settings.seal_rows - self.store.settings.table_rows
             for kind in COLUMNS:
                 group: list[Table] = []
-                for table in self._closed(kind):
+                for table in self._closed(kind) if everything else self._free(kind):
                     group.append(table)
                     if sum(t.rows for t in group) > most:  # another would not fit
                         groups.append(group)
@@ -153,8 +180,15 @@ class Hot:
     def unsorted(self) -> list[Table]:
         """Those that take nothing more and are still in order of arrival, the oldest first."""
         with self.store.writing:
-            closed = [table for kind in COLUMNS for table in self._closed(kind)]
-            return [table for table in closed if table.origin is None]
+            free = [table for kind in COLUMNS for table in self._free(kind)]
+            return [table for table in free if table.origin is None]
+
+    def _free(self, kind: str) -> list[Table]:
+        """Full ones whose order of arrival nobody needs, or too many do."""
+        closed = self._closed(kind)
+        first = self.held.get(kind, self.number + 1)
+        read = [t for t in closed if t.origin is None and t.number >= first][-HELD:]
+        return [table for table in closed if table not in read]
 
     def _closed(self, kind: str) -> list[Table]:
         current = self.current.get(kind, 0)
@@ -197,6 +231,11 @@ class Hot:
 
     @staticmethod
     def _remove(db: Connection, table: Table) -> None:
+        if table.origin is None:  # its order of arrival ends here
+            number, row = table.number, [table.number, table.kind, table.rows]
+            db.execute("insert into unordered values (?, ?, ?)", row)
+            db.execute("delete from unordered where id <= ?", [number - KNOWN])
+            db.execute("delete from late where hot = ?", [number])
         db.execute("delete from hot where id = ?", [table.number])
         db.execute(f"drop table hot_{table.number}")
 
@@ -225,6 +264,9 @@ class Hot:
         for kind, value in (("number", "number"), ("text", "text")):
             where = f"text is {'not ' if kind == 'text' else ''}null"
             self._learn(f"select tag, time, {value} as value, quality from latest where {where}")
+        self.ends = dict.fromkeys(COLUMNS, (0, 0))
+        for number, kind, rows in db.execute("select * from unordered order by id").fetchall():
+            self.number, self.ends[kind] = number, (number, rows)
         order = "order by coalesce(origin, id)"  # of two samples of one time the later one stays
         for number, kind, origin in db.execute(f"select * from hot {order}").fetchall():
             self.number = max(self.number, number)
@@ -232,6 +274,7 @@ class Hot:
             self.tables += (Table(number=number, kind=kind, rows=rows, origin=origin),)
             if origin is None:
                 self.current[kind] = number
+                self.ends[kind] = max(self.ends[kind], (number, rows))
             self._learn(
                 "select tag, max(time) as time, arg_max_null(value, time) as value, "
                 f"arg_max(quality, time) as quality from hot_{number} group by tag"
@@ -242,6 +285,10 @@ class Hot:
         self.latest.update(
             Samples(*(column(found[c]) for c in ("tag", "time", "value", "quality")))
         )
+
+
+def _end(tables: Sequence[Table], number: int) -> End:
+    return number, next(table.rows for table in reversed(tables) if table.number == number)
 
 
 def _by_kind(fresh: list[Samples]) -> dict[str, Samples]:

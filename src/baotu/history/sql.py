@@ -20,6 +20,9 @@ create table if not exists segment(
 create table if not exists latest(tag int, time bigint, number double, text varchar,
   quality utinyint);
 create table if not exists horizon(kind varchar, before bigint);
+create table if not exists unordered(id bigint, kind varchar, rows bigint);
+create table if not exists late(hot bigint, first bigint, last bigint);
+create table if not exists amended(tag int, time bigint, value double, quality utinyint);
 """
 COLUMNS = {
     "number": "tag int, time bigint, value double, quality utinyint",

@@ -25,7 +25,7 @@ from baotu.kernel.lifecycle import Stack
 from baotu.kernel.live import LiveBus
 from baotu.kernel.notes import Notes
 from baotu.kernel.registry import Registry
-from baotu.kernel.schedule import Schedule
+from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
 from baotu.kernel.writes import PERMISSION, Writes
 from baotu.records import open_store
@@ -92,6 +92,7 @@ class Hub:
     def start(self) -> None:
         """Everything that has a thread. Stopped by `stop` in reverse."""
         jobs, stack = self.config.basics.jobs, self._stack
+        streams = self._streams()  # before the keeper: it says what must not be sealed yet
         keeper = Keeper(self.history, self.board.put)
         keeper.start()
         stack.add("keeper", keeper.stop)
@@ -103,16 +104,23 @@ class Hub:
         )
         runner.start()
         stack.add("jobs", runner.stop)
-        schedule = Schedule(
-            self.chain, self.plant, self.history, self.plant.allot, organisation=self.organisation
-        )
-        prover = Prover(self.chain, self.board, self.history, self.plant, self.organisation)
-        streams = Streams(
-            self.chain, self.plant, self.live, self.history, organisation=self.organisation,
-            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick),
-        )  # fmt: skip
         streams.start()
         stack.add("apps", streams.stop)
+
+    def _streams(self) -> Streams:
+        basics = self.config.basics
+        days = min(basics.apps.again_days, basics.history.raw_days or basics.apps.again_days)
+        schedule = Schedule(
+            self.chain, self.plant, self.history, self.plant.allot,
+            organisation=self.organisation, horizon_s=days * DAY_S,
+        )  # fmt: skip
+        prover = Prover(self.chain, self.board, self.history, self.plant, self.organisation)
+        return Streams(
+            self.chain, self.plant, self.history, organisation=self.organisation,
+            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick),
+            marks=schedule.marks if schedule.handlers else None,
+            replay_s=basics.apps.replay_h * 3600.0,
+        )  # fmt: skip
 
     def stop(self) -> None:
         self._stack.close()
@@ -126,9 +134,14 @@ class Hub:
         return self.plant.adopt(edge, tags)
 
     def emit(self, samples: Samples) -> None:
-        """Samples that an app derived: into history, then to everyone who watches."""
+        """Samples that an app derived: into history, then, if they are new, to all who watch."""
+        newest: dict[int, int] = {}
+        for part in self.history.latest(np.unique(samples.tag)):
+            newest.update(zip(part.tag.tolist(), part.time.tolist(), strict=True))
+        known = np.array([newest.get(tag, -1) for tag in samples.tag.tolist()], "i8")
         self.history.keep([samples])
-        self.live.publish(samples)
+        if (samples.time > known).any():
+            self.live.publish(samples.where(samples.time > known))
 
     def note(self, what: str, about: Mapping[str, Any]) -> None:
         """A line in the audit about the platform itself: a gap, a quarantined frame."""

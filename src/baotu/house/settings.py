@@ -97,6 +97,17 @@ class AppsSettings:
     may_write: tuple[str, ...] = setting(
         (), title="可以写设备的应用 Apps that may write to the plant"
     )
+    again_days: float = setting(
+        30.0,
+        title="迟到数据重算期限，不超过原始数据保留期 Windows that late samples fall into are computed "
+        "again up to this age, never beyond raw_days",
+        unit="d", low=0,
+    )  # fmt: skip
+    replay_h: float = setting(
+        24.0,
+        title="重启后补给应用的采样期限 Samples no app has seen are replayed after a restart up to this age",
+        unit="h", low=0,
+    )  # fmt: skip
 
 
 SECTIONS: dict[str, type] = {

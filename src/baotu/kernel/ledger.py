@@ -77,9 +77,29 @@ class Computed(Table):
     quality: Mapped[int]
 
 
+class Mark(Table):
+    """Windows [first, until) of a schedule's asset that late samples fell into, ns UTC."""
+
+    __table_args__ = (UniqueConstraint("organisation", "app", "handler", "asset", "first"),)
+    app: Mapped[str]
+    handler: Mapped[str]
+    asset: Mapped[str]
+    first: Mapped[int] = mapped_column(BigInteger)
+    until: Mapped[int] = mapped_column(BigInteger)
+
+
+class Place(Table):
+    """How far a reader of history's journal has come."""
+
+    __table_args__ = (UniqueConstraint("organisation", "reader"),)
+    reader: Mapped[str]
+    place: Mapped[str]
+
+
 TABLES: tuple[type[Table], ...] = (
-    AuditRecord, Receipt, Outbox, EvidenceRow, Position, Computed,
+    AuditRecord, Receipt, Outbox, EvidenceRow, Position, Computed, Mark, Place,
 )  # fmt: skip
+DUTY = "organisation = ? AND app = ? AND handler = ? AND asset = ?"
 INSERTS = {
     "audit": (
         "INSERT INTO ledger_audit_record "
@@ -106,8 +126,20 @@ INSERTS = {
         "INSERT INTO ledger_position (organisation, app, handler, asset, done) VALUES (?,?,?,?,?) "
         "ON CONFLICT (organisation, app, handler, asset) DO UPDATE SET done = excluded.done"
     ),
+    "superseded": "DELETE FROM ledger_computed WHERE tag = ? AND time = ?",
     "computed": (
         "INSERT INTO ledger_computed (organisation, tag, time, value, quality) VALUES (?,?,?,?,?)"
+    ),
+    "unmark": f"DELETE FROM ledger_mark WHERE {DUTY}",
+    "mark": (
+        "INSERT INTO ledger_mark (organisation, app, handler, asset, first, until) "
+        "VALUES (?,?,?,?,?,?)"
+    ),
+    "again": f"UPDATE ledger_mark SET first = ? WHERE {DUTY} AND first = ?",
+    "spent": f"DELETE FROM ledger_mark WHERE {DUTY} AND first >= until",
+    "place": (
+        "INSERT INTO ledger_place (organisation, reader, place) VALUES (?,?,?) "
+        "ON CONFLICT (organisation, reader) DO UPDATE SET place = excluded.place"
     ),
 }
 FIND_RECEIPTS = (  # %s: (?, ?, ?) as often as is asked. A join, since IN would read the whole table
@@ -119,7 +151,8 @@ FIND_RECEIPTS = (  # %s: (?, ?, ?) as often as is asked. A join, since IN would 
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of the kernel's own tables, written with one statement for each table."""
+    """Rows of the kernel's own tables, written with one statement for each table, in the order in
+    which the tables were first named."""
 
     of: dict[str, list[Sequence[Any]]] = field(default_factory=dict)
 

@@ -2,13 +2,13 @@
 
 How far each asset has come rests in records, in the transaction of the window's facts. Samples
 that a window computed rest there too until history has them, so a fall in between loses none.
+Windows that got samples after they were done are computed again: see `marks` and `again`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,39 +16,20 @@ from baotu.sdk import App, Asset, Call, Caller, Fact, Records, Samples, Window, 
 from baotu.sdk.ports import History, Plant
 from baotu.sdk.tags import Tags
 
+from .again import AT_ONCE, Again
+from .duty import SECOND, Duty
 from .effects import Chain, Deed
 from .handlers import Handler
 from .ledger import Rows
+from .marks import NEVER, Key, Listener, Marks
 
-SECOND = 1_000_000_000
 Allot = Callable[[str, derived, str], int]
 """(app, what it derives, path of the asset) → the tag of that property; the same every time."""
 Pending = tuple[int, int, int, float, int]  # id, tag, time, value, quality
-AT_ONCE = 32  # windows in one transaction
-HOUR_S = 3600.0
+HOUR_S, DAY_S = 3600.0, 86_400.0
 CONFIRM_S, AGAIN_S = 5.0, 60.0
 READ = "SELECT organisation, app, handler, asset, done FROM ledger_position"
 PENDING = "SELECT id, tag, time, value, quality FROM ledger_computed ORDER BY id LIMIT 5000"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Duty:
-    """One handler for one asset: its inputs by property, its outputs by property."""
-
-    handler: Handler
-    asset: Asset
-    organisation: str
-    inputs: dict[str, int]
-    out: dict[str, int]
-
-    @property
-    def key(self) -> tuple[str, str, str, str]:
-        verb = self.handler.verb
-        return self.organisation, verb.app, verb.name, self.asset.path
-
-    @property
-    def period(self) -> int:
-        return round(self.handler.mark.every_s * SECOND)
 
 
 class Schedule:
@@ -56,7 +37,9 @@ class Schedule:
 
     lateness_s: how long after its end a window waits for samples that are still on their way.
     settle_s: how long after a start computed samples may be on their way before they are sent
-    again. budget_s: how long one tick may take before others get their turn.
+    again. budget_s: how long one tick may take before others get their turn. rest_s, patience_s:
+    when windows that got late samples are computed again, see `Again`; horizon_s: not those that
+    are older.
     """
 
     def __init__(
@@ -70,19 +53,29 @@ class Schedule:
         lateness_s: float = 2.0,
         settle_s: float = 5.0,
         budget_s: float = 0.1,
+        rest_s: float = 10.0,
+        patience_s: float = 600.0,
+        horizon_s: float = 30 * DAY_S,
     ) -> None:
         self.chain, self.plant, self.history, self.allot = chain, plant, history, allot
         self.organisation, self.budget_s = organisation, budget_s
         self.lateness, self.settle = round(lateness_s * SECOND), round(settle_s * SECOND)
+        self.marks = Marks(chain.store, chain.clock, round(horizon_s * SECOND))
+        self.marks.learn = self.duties
+        self.again = Again(chain, history, self.marks, rest_s, patience_s)
         self.handlers = [h for h in chain.handlers.values() if h.mark.kind == "every"]
         self._done = {tuple(row[:4]): int(row[4]) for row in chain.store.ask(READ)}
         self._version: int | None = None
         self._duties: list[Duty] = []
+        self._by_key: dict[Key, Duty] = {}
+        self._listeners: dict[tuple[str, str], Listener] = {}
         self._tidy = chain.clock.monotonic()  # when the chain is tidied next
         self._began = chain.clock.now()
         self._confirmed = self._began
         # row of a computed sample → when this process sent it, ns; 0: a former process did
-        self._sent = {int(row[0]): 0 for row in chain.store.ask(PENDING)}
+        pending = chain.store.ask(PENDING)
+        self._sent = {int(row[0]): 0 for row in pending}
+        self._old = [samples_of(pending)] if pending else []  # may have replaced something
 
     def tick(self) -> float:
         """Do what is due; in how many seconds there is something to do again."""
@@ -103,8 +96,20 @@ class Schedule:
                 if time.monotonic() > until:
                     break
         self._run(waiting)
+        while time.monotonic() < until and self.again.run(self._find, self._make_again):
+            did = True
+        self.again.tell()
         self._confirm()
         return 0.0 if did else 0.5
+
+    def _find(self, key: Key) -> tuple[Duty, int] | None:
+        duty = self._by_key.get(key)
+        if duty is None or self.chain.blame.stopped(duty.handler.verb.app):
+            return None
+        return duty, self._done[key]
+
+    def _make_again(self, duty: Duty, end: int) -> Deed:
+        return self._deed(duty, end, again=True)
 
     def _due(self) -> Iterator[tuple[Duty, int]]:
         """Windows that have ended, for each asset in order of time."""
@@ -120,33 +125,43 @@ class Schedule:
         """These windows in one transaction, each with its position and what it computed."""
         if not waiting:
             return
+        for duty, end in waiting:
+            listener = self._listeners[duty.key[1:3]]
+            self.marks.claim(listener, list(duty.inputs.values()), end)
         deeds = [self._deed(duty, end) for duty, end in waiting]
         replies = self.chain.submit_all(deeds)
         for (duty, end), reply in zip(waiting, replies, strict=True):
             if not isinstance(reply, Exception):
                 self._done[duty.key] = end
 
-    def _deed(self, duty: Duty, end: int) -> Deed:
-        handler, start = duty.handler, end - duty.period
-        app = handler.verb.app
-        granted = self.chain.reach.grants.get(app, frozenset())
-        who = Caller(f"app:{app}", duty.organisation, granted)
+    def _window(self, duty: Duty, end: int, again: bool) -> Window:
+        start = end - duty.period
         samples = {
             name: self.history.read(tag, start, end) if tag >= 0 else Samples.empty()
             for name, tag in duty.inputs.items()
         }
-        rows = Rows()
+        return Window(
+            asset=duty.asset.path, start=start, end=end, samples=samples, out=duty.out, again=again
+        )
+
+    def _deed(self, duty: Duty, end: int, again: bool = False) -> Deed:
+        handler, app = duty.handler, duty.handler.verb.app
+        granted = self.chain.reach.grants.get(app, frozenset())
+        who = Caller(f"app:{app}", duty.organisation, granted)
+        window, rows = self._window(duty, end, again), Rows()
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:
             rows.of.clear()
-            rows.add("position", *duty.key, end)
-            if not any(len(part) for part in samples.values()):
+            if again:
+                self.again.rows(rows, duty, window.start, end)
+            else:
+                rows.add("position", *duty.key, end)
+            if not any(len(part) for part in window.samples.values()):
                 return None, ()  # it said nothing
-            window = Window(
-                asset=duty.asset.path, start=start, end=end, samples=samples, out=duty.out
-            )
             gifts = {Window: window, Records: records, Call: self.chain.call_of(who)}
             _, facts = handler.run({}, gifts)
+            if again:
+                facts = self.again.taken(facts, rows)
             for fact in facts:
                 if isinstance(fact, Samples) and not fact.is_text:
                     for row in zip(*columns(fact), strict=True):
@@ -184,17 +199,23 @@ class Schedule:
         self._again([row for row in rows if row[0] not in done], now)
 
     def _seen(self, rows: Sequence[Pending]) -> list[int]:
-        """Those that history has: the newest of a tag is known at once; an older one is looked
-        for, because a newer one may have come although it has not."""
-        newest: dict[int, int] = {}
+        """Those that history has, or that a later one took the place of: the newest of a tag is
+        known at once; an older one is looked for, because a newer one may have come although it
+        has not."""
+        newest: dict[int, tuple[int, float, int]] = {}
         for part in self.history.latest(np.unique(np.array([row[1] for row in rows], "i4"))):
-            newest.update(zip(part.tag.tolist(), part.time.tolist(), strict=True))
-        return [
-            id
-            for id, tag, when, *_ in rows
-            if newest.get(tag, -1) == when
-            or (newest.get(tag, -1) > when and len(self.history.read(tag, when, when + 1)))
-        ]
+            for tag, when, value, quality in zip(*columns(part), strict=True):
+                newest[tag] = when, value, quality
+        last = {(tag, when): id for id, tag, when, *_ in rows}
+        seen = []
+        for id, tag, when, value, quality in rows:
+            known = newest.get(tag, (-1, 0.0, 0))
+            if known[0] > when and last[tag, when] == id:
+                found = self.history.read(tag, when, when + 1).where(slice(-1, None))
+                known = next(zip(*columns(found)[1:], strict=True), (-1, 0.0, 0))
+            if last[tag, when] != id or known == (when, value, quality):
+                seen.append(id)
+        return seen
 
     def _again(self, rows: Sequence[Pending], now: int) -> None:
         if self.chain.reach.emit is None or now - self._began < self.settle:
@@ -206,8 +227,9 @@ class Schedule:
                 late.append(row)
                 self._sent[row[0]] = now
         if late:
-            _, tag, when, value, quality = zip(*late, strict=True)
-            self.chain.reach.emit(Samples.of(tag, when, value, quality))
+            samples = samples_of(late)
+            self.chain.reach.emit(samples)
+            self.marks.see(self.marks.extents([samples]))
 
     # -- who has what to do ---------------------------------------------------------------------
     def duties(self) -> list[Duty]:
@@ -225,7 +247,26 @@ class Schedule:
             ]
             self._version = self.plant.version()  # allotting tags may have changed it
             self._begin()
+            self._listen()
         return self._duties
+
+    def _listen(self) -> None:
+        """Tell the marks which tags are looked at, and how far their windows are done."""
+        self._by_key = {duty.key: duty for duty in self._duties}
+        self._listeners.clear()
+        for handler in self.handlers:
+            mine = [duty for duty in self._duties if duty.handler is handler]
+            keys = {tag: d.key for d in mine for tag in d.inputs.values() if tag >= 0}
+            claimed = np.full(max(keys, default=0) + 2, NEVER)
+            for tag, key in keys.items():
+                claimed[tag] = self._done[key]
+            period = round(handler.mark.every_s * SECOND)
+            one = Listener(period=period, keys=keys, claimed=claimed)
+            self._listeners[handler.verb.app, handler.verb.name] = one
+        self.marks.listen(list(self._listeners.values()))
+        self.marks.version = self._version
+        old, self._old = self._old, []
+        self.marks.see(self.marks.extents(old))
 
     def _begin(self) -> None:
         """A new asset begins with the window that is open; that rests in records at once."""
@@ -253,6 +294,11 @@ class Schedule:
         }
         whose = asset.organisation or self.organisation
         yield Duty(handler, asset, whose, inputs, out)
+
+
+def samples_of(rows: Sequence[Pending]) -> Samples:
+    _, tag, when, value, quality = zip(*rows, strict=True)
+    return Samples.of(tag, when, value, quality)
 
 
 def columns(samples: Samples) -> tuple[list[int], list[int], list[float], list[int]]:

@@ -65,6 +65,7 @@ class Call:
     caller: Caller
     now: datetime
     key: str = ""
+    late: bool = False  # samples from minutes or hours ago, while the platform was down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,9 @@ class Window:
 
     start, end: nanoseconds UTC. samples: by the property names that the handler asked for,
     in order of time. out: tag numbers of the app's `derived` properties of this asset.
+    again: late samples have come, the window is computed once more. Derived samples replace the
+    earlier ones; other facts are not taken, they would be about the past. A handler that keeps
+    rows must not take this window for the newest.
     """
 
     asset: str
@@ -80,6 +84,7 @@ class Window:
     end: int
     samples: Mapping[str, Samples]
     out: Mapping[str, int]
+    again: bool = False
 
     def __getitem__(self, property: str) -> Samples:
         return self.samples[property]

@@ -76,6 +76,46 @@ class History(Protocol):
         """Samples held, bytes on disk, segments, commit times … for the console and /metrics."""
 
 
+Place = tuple[int, ...]
+"""How far a reader of the journal has come. Opaque: kept, given back, compared for equality."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arrival:
+    """What history committed between two places, each tag in its order; numbers before texts.
+
+    live: what arrived as it happened. late: what came from a backlog, for those who look at the
+    past. missing: samples in between that history has, but no longer in the order of arrival.
+    """
+
+    start: Place
+    end: Place
+    live: tuple[Samples, ...] = ()
+    late: tuple[Samples, ...] = ()
+    missing: int = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.live)) + sum(map(len, self.late))
+
+
+class Journal(Protocol):
+    """History in the order of its commits, for a reader that must miss nothing and repeat nothing."""
+
+    def place(self) -> Place:
+        """Behind everything that is committed."""
+
+    def after(self, place: Place, limit: int) -> Arrival:
+        """About `limit` samples that were committed after `place`. Where there are none, `end` is
+        `place()`: what is committed next begins exactly there."""
+
+    def follow(self, tell: Callable[[Arrival], None]) -> Stop:
+        """`tell` hears each commit, in their order; it is called by the one who commits, while
+        nobody else can: it must be quick and must not commit."""
+
+    def hold(self, place: Place) -> None:
+        """Someone has come as far as `place` and wants the rest in order. A bound limits it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A part of an edge's log: sequences of its first and last frame, bytes on the disk."""

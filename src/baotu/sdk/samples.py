@@ -102,7 +102,7 @@ class Samples:
     def is_text(self) -> bool:
         return self.value.dtype == object
 
-    def where(self, mask: np.ndarray) -> Samples:
+    def where(self, mask: np.ndarray | slice) -> Samples:
         """Those chosen by a boolean mask, an index array or a slice."""
         return Samples(self.tag[mask], self.time[mask], self.value[mask], self.quality[mask])
 

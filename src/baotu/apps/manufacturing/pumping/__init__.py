@@ -63,9 +63,10 @@ class Pumping(App):
         figures = rate(*(float(v.mean()) for v in good)) if all(map(len, good)) else None
         if figures is None:
             return
-        row = figure_of(records, window.asset)
-        row.tag = window.out["efficiency"]
-        row.efficiency, row.specific_energy = figures.efficiency, figures.specific_energy
+        if not window.again:  # the table shows the newest window
+            row = figure_of(records, window.asset)
+            row.tag = window.out["efficiency"]
+            row.efficiency, row.specific_energy = figures.efficiency, figures.specific_energy
         yield Samples.of(window.out["efficiency"], window.end, [figures.efficiency])
         yield Samples.of(window.out["specific_energy"], window.end, [figures.specific_energy])
         claim = "由实时数据计算泵效率 Pump efficiency computed from live data"

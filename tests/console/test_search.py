@@ -99,6 +99,8 @@ def test_the_palette_finds_by_letters_and_runs_a_command(tab: Tab, site: str):
     tab.wait("document.querySelector('.palette li[aria-selected=true]').innerText.includes('设定')")
     tab.key("Enter")
     tab.wait("document.querySelectorAll('dialog form input').length === 2")
+    assert tab.js("!document.querySelector('dialog .main-act').disabled")  # Enter sent nothing
+    assert tab.js("document.querySelectorAll('dialog .wrong').length") == 0
     tab.js("document.querySelectorAll('dialog input')[0].value = 'pump-9'")
     tab.js("document.querySelectorAll('dialog input')[1].value = '77'")
     tab.click("dialog .main-act")

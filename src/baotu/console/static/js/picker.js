@@ -17,7 +17,7 @@ export function openTagPicker(taken = []) {
     field.addEventListener("keydown", (event) => {
       const items = [...list.querySelectorAll("li")];
       const at = items.findIndex((i) => i.getAttribute("aria-selected") === "true");
-      if (event.key === "Enter") items[at]?.click();
+      if (event.key === "Enter") (event.preventDefault(), items[at]?.click()); // else the same key sends the form that opens
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (!step || !items.length) return;
       event.preventDefault();

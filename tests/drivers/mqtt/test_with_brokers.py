@@ -248,7 +248,9 @@ def test_a_burst_is_taken_whole_without_holding_the_loop(tmp_path: Path) -> None
                 async with stalls() as seen:
                     for i in range(count):
                         await device.publish("plant/speed", str(i), qos=0)
-                    await line.until(lambda: line.count >= count, 30, "burst")
+                        if i % 500 == 499:  # the broker may drop what waits for a slow reader
+                            await line.until(lambda i=i: line.count > i - 500, 60, "its share")
+                    await line.until(lambda: line.count >= count, 60, "burst")
             assert line.values(3) == [float(i) for i in range(count)]
             assert len(line.samples) < count / 10  # a busy machine brings them in smaller parts
             assert seen.cpu_s < 0.5

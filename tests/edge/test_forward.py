@@ -16,8 +16,9 @@ from baotu.fabric.log import Log
 from baotu.fabric.past import LogPast
 from baotu.sdk import Samples, Tag
 from baotu.sdk.ports import Segment
+from baotu.sdk.tags import Tags
 
-TAGS = [Tag(id=1, asset="a/b", property="x"), Tag(id=2, asset="c", property="y")]
+TAGS = Tags.of([Tag(id=1, asset="a/b", property="x"), Tag(id=2, asset="c", property="y")])
 
 
 class Plant:
@@ -30,7 +31,7 @@ class Plant:
         )
         self.forward = self.feed.forward(64, "drop_oldest")
 
-    def tags(self) -> Sequence[Tag]:
+    def tags(self) -> Tags:
         return TAGS
 
     def latest(self, ids: np.ndarray | None = None) -> list[Samples]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from baotu.history.duck import DuckHistory
+from baotu.history.hot import HELD
 from baotu.history.settings import HistorySettings
 from baotu.sdk import Samples
 from baotu.sdk.link import Batch
@@ -66,21 +67,24 @@ def test_what_was_committed_is_told_again_in_its_order(tmp_path: Path, limit: in
     history.close()
 
 
-def test_one_full_table_waits_for_a_reader_and_what_is_sealed_is_counted(history):
-    begin = history.place()
-    append(history, 1, numbers(0, 900))
+def test_full_tables_wait_for_a_reader_and_what_lost_its_order_is_counted(history):
+    begin, each = history.place(), 70  # more than half a table of these settings
+    append(history, 1, numbers(0, each))
     history.hold(history.place())
-    append(history, 2, numbers(900, 900))
-    assert history.seal() == 0
-    assert all_after(history, begin, 10**6)[0] == [float(v) for v in range(1800)]
-    append(history, 3, numbers(1800, 900))
-    assert history.seal() == 1, "only one waits"
+    for n in range(1, HELD + 1):
+        append(history, n + 1, numbers(each * n, each))
+    everything = [float(v) for v in range(each * (HELD + 1))]
+    history.seal()
+    assert all_after(history, begin, 10**6)[0] == everything, "as many as are held"
+    for n in range(HELD + 1, HELD + 3):
+        append(history, n + 1, numbers(each * n, each))
+    history.seal()
     live, _, missing, end = all_after(history, begin, 10**6)
-    assert (live, missing) == ([float(v) for v in range(900, 2700)], 900)
+    assert (live[0], len(live), missing) == (2.0 * each, (HELD + 1) * each, 2 * each)
     history.seal(everything=True)
-    assert all_after(history, begin, 10**6)[2:] == (2700, history.place())
-    append(history, 4, numbers(2700, 3))
-    assert all_after(history, end, 10**6)[0] == [2700.0, 2701.0, 2702.0]
+    assert all_after(history, begin, 10**6)[2:] == ((HELD + 3) * each, history.place())
+    append(history, HELD + 4, numbers(0, 3))
+    assert all_after(history, end, 10**6)[0] == [0.0, 1.0, 2.0]
 
 
 def mean(history, bucket=60 * MINUTE):

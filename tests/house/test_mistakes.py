@@ -40,6 +40,8 @@ def said(*words: str) -> tuple[int, str]:
         (["replay", "{}/r.csv", "--period", "x"], "'x' is not a period"),
         (["replay", "{}"], "no such file"),
         (["new", "driver", "okay", "--into", "{}/r.csv"], "Not a directory"),
+        (["new", "driver", "modbus", "--into", "{}"], "modbus is installed already"),
+        (["new", "app", "overheat", "--into", "{}"], "overheat is installed already"),
         (["tags", "{}/none/out.csv", "--config", "{}/n.toml"], "No such file"),
         (["export", "{}/x.csv", "--tag", "a/b", "--start", "2027-01-01", "--end", "2026-01-01",
           "--data", "{}"], "is not after start"),

@@ -53,7 +53,8 @@ def test_text_and_json_are_accepted_alike():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"count": "many"}, "count"), ({"price": "1.005"}, "price"), ({"more": 1}, "more"),
+    [({"count": "many"}, "count"), ({"count": True}, "count"), ({"price": False}, "price"),
+     ({"price": "1.005"}, "price"), ({"more": 1}, "more"),
      ({"at": "2026-06-01T08:00"}, "at")],
 )  # fmt: skip
 def test_the_first_mistake_names_its_field(change, field):

@@ -23,7 +23,7 @@ class HistorySettings:
         1, title="每个查询的线程数 Threads of one query", low=1, high=64
     )  # a read runs on its caller's thread, the keeper on its own, niced one
     checkpoint_mb: int = setting(
-        16, title="写前日志上限 Write-ahead log before a checkpoint", unit="MBy", low=1, high=1024
+        4, title="写前日志上限 Write-ahead log before a checkpoint", unit="MBy", low=1, high=1024
     )
     raw_days: float = setting(
         0, title="原始数据保留天数，0 为永久 Days raw samples are kept, 0 for ever", unit="d", low=0

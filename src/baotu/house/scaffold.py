@@ -7,18 +7,22 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from baotu.kernel.registry import Registry
 from baotu.sdk import ConfigError
 
 
 def create(kind: str, name: str, into: Path) -> list[Path]:
     """Write the template of a `driver` or an `app` called `name` below `into`; the files made.
 
-    Raises ConfigError when the name is no Python name or the folder is there already.
+    Raises ConfigError when the name is no Python name, is taken, or the folder is there already.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ConfigError(
             f"{name!r} cannot be a name", hint="small letters, digits and _, a letter first"
         )
+    known = Registry().drivers() if kind == "driver" else Registry().apps()
+    if name in known:
+        raise ConfigError(f"{name} is installed already", hint="choose another name")
     folder = into / name
     if folder.exists():
         raise ConfigError("is there already", str(folder), "choose another name or remove it")

@@ -219,9 +219,9 @@ class Runner:
         pipes: list[Any] = [self._heard, *(one.pipe for one in self._running)]
         for ready in wait(pipes, 1.0):
             if ready is self._heard:
-                self._woken.clear()
                 while self._heard.poll():
                     self._heard.recv()
+                self._woken.clear()  # only now: a word taken after it would be the last one ever
                 self._wishes()
             else:
                 self._hear(next(one for one in self._running if one.pipe is ready))

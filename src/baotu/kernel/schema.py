@@ -55,6 +55,7 @@ class Signature:
         if bare := [n for n in list(parameters)[1:] if n not in hints]:
             raise ConfigError(f"{bare[0]} has no annotation", where, f"write `{bare[0]}: int`")
         asked = {n: _argument(parameters[n], t) for n, t in hints.items() if n not in self.given}
+        self.numbers = frozenset(n for n in asked if numeric(hints[n]))
         form = TypedDict(handler.__name__, asked)  # type: ignore[misc] # made from values
         form.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
         try:
@@ -66,6 +67,9 @@ class Signature:
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Accepts JSON values and text alike; names the first field that is wrong."""
+        for name in self.numbers & arguments.keys():
+            if isinstance(arguments[name], bool):  # pydantic would take true for 1
+                raise Invalid(name, "is true or false, a number is wanted")
         try:
             return dict(self.arguments.validate_python(dict(arguments)))
         except ValidationError as error:
@@ -81,6 +85,13 @@ class Signature:
     def dump(self, answer: Any) -> Any:
         value = self.answer.validate_python(answer, from_attributes=True)
         return self.answer.dump_python(value, mode="json")
+
+
+def numeric(kind: Any) -> bool:
+    """Whether an annotation asks for one number."""
+    while get_origin(kind) is Annotated:
+        kind = kind.__origin__
+    return kind in (int, float, Decimal)
 
 
 def _argument(parameter: inspect.Parameter, kind: Any) -> Any:

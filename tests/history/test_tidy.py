@@ -12,6 +12,7 @@ import pytest
 
 from baotu.history.duck import DuckHistory
 from baotu.history.hot import Table
+from baotu.history.keeper import Keeper
 from baotu.history.settings import HistorySettings
 from baotu.sdk import Quality, Samples
 from baotu.sdk.samples import SECOND
@@ -46,6 +47,17 @@ def test_full_tables_are_sorted_and_the_current_one_is_left_alone(history: DuckH
     fill(history, 26, 40)
     assert numbers(history) == list(range(1, 41))
     assert history.figures()["samples"] == 4_000
+
+
+def test_the_keeper_sorts_between_floods_and_not_in_them(history: DuckHistory) -> None:
+    keeper = Keeper(history)
+    fill(history, 1, 25)
+    keeper._seen = (keeper._seen[0], -(10**12))  # as if that many had just come
+    keeper.turn()
+    assert {t.origin for t in tables(history)} == {None}
+    keeper._seen = (keeper._seen[0] - 60, keeper._seen[1])  # a quiet minute
+    keeper.turn()
+    assert [t.origin for t in tables(history)] == [1, 2, None]
 
 
 def test_tables_are_sealed_together_when_they_are_enough_for_a_segment(

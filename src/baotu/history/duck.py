@@ -185,14 +185,19 @@ class DuckHistory:
                 self.append(batches)
             return last
 
-    def seal(self, everything: bool = False) -> int:
-        """Write full hot tables as segments; how many segments' worth. Those that are not enough for
-        one are sorted meanwhile. everything: write all, the current ones too."""
+    @property
+    def appended(self) -> int:
+        """Samples since the start."""
+        return self._hot.appended
+
+    def seal(self, everything: bool = False, sort: bool = True) -> int:
+        """Write full hot tables as segments; how many segments' worth. everything: write all, the
+        current ones too. sort: those that are not enough for a segment are sorted meanwhile."""
         with self._upkeep:
             groups = self._hot.full(everything)
             for tables in groups:
                 seal(self._store, self._hot, tables, self.now())
-            for table in self._hot.unsorted():
+            for table in self._hot.unsorted() if sort else ():
                 # appends that are faster than this fill a segment first; and no memory is no memory
                 if self._hot.full(everything=False) or not tidy(self._store, self._hot, table):
                     break

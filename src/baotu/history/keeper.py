@@ -15,6 +15,7 @@ from baotu.sdk.health import Health
 from .duck import RAW, DuckHistory
 from .sql import DAY
 
+CALM = 500_000  # samples/s: sorting takes 0.3 s of a core for a million, which a flood needs itself
 NICE = 5  # a third of a full share: at 10 a busy machine starves it and hot tables pile up
 TROUBLE = (duckdb.Error, OSError, BaotuError, RuntimeError)
 RETRY_S = 30.0
@@ -30,6 +31,7 @@ class Keeper:
         self.history, self._tell = history, tell
         self._stop = threading.Event()
         self._why: str | None = None
+        self._seen = (time.monotonic(), history.appended)
         self.turns = self.sealed = self.merged = self.dropped = self.failures = 0
         self._thread = threading.Thread(target=self._run, name="history-keeper", daemon=True)
 
@@ -47,7 +49,7 @@ class Keeper:
     def turn(self) -> bool:
         """Seal, merge, forget, once; True when there was something to do."""
         self.turns += 1
-        sealed = self.history.seal()
+        sealed = self.history.seal(sort=self._calm())
         began = time.monotonic()
         merged = self.history.merge(pause=lambda: self._rest(began))
         dropped = self._forget()
@@ -56,9 +58,16 @@ class Keeper:
         self.dropped += dropped
         return bool(sealed or merged or dropped)
 
+    def _calm(self) -> bool:
+        """Whether appends leave time for sorting, since the last time this was asked."""
+        (then, before), self._seen = self._seen, (time.monotonic(), self.history.appended)
+        return self._seen[1] - before < CALM * (self._seen[0] - then)
+
     def _rest(self, began: float) -> bool:
         """After each merged file, let the others have the disk and the processor for a while."""
-        if self.history.seal():  # a merge of minutes must not let hot tables pile up
+        if self.history.seal(
+            sort=self._calm()
+        ):  # a merge of minutes must not let hot tables pile up
             self.sealed += 1
         spent = min(time.monotonic() - began, 10.0)
         return self._stop.wait(min(spent * (1 / self.history.settings.duty - 1), 10.0))

@@ -10,8 +10,9 @@ import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from sys import intern
+from typing import TypeVar
 
 import numpy as np
 import orjson
@@ -25,6 +26,8 @@ from .spelling import spelled
 KEPT = 8
 MANY = 1000
 PAGE = 100_000
+Made = TypeVar("Made")
+Kept = deque[tuple[int, np.ndarray, Made]]  # version of the plant, numbers of tags, what they gave
 NOT_HAN = re.compile(r"[^\u4e00-\u9fff]+")
 
 
@@ -36,7 +39,8 @@ class Finder:
         self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
         self._named: tuple[int, ById] = (-1, ById(Tags.of(())))
         self._titles: tuple[int, dict[str, str]] = (-1, {})
-        self._written: deque[tuple[int, np.ndarray, bytes]] = deque(maxlen=KEPT)
+        self._written: Kept[bytes] = deque(maxlen=KEPT)
+        self._listed: Kept[np.ndarray] = deque(maxlen=2)  # 90 bytes a name
 
     def found(self, search: str = "", under: str = "") -> Tags:
         """Every tag found, in order of name."""
@@ -105,17 +109,26 @@ class Finder:
         """A JSON list of names. The same many tags are asked for again and again (all of them, an
         area): writing their names is most of the work, so the last few lists are kept."""
         if len(ids) < MANY:
-            return orjson.dumps(self.names(ids).tolist())
-        version = self._plant.version()
-        for known, tags, text in tuple(self._written):
-            if known == version and len(tags) == len(ids) and np.array_equal(tags, ids):
-                return text
-        text = orjson.dumps(self.names(ids).tolist())
-        self._written.append((version, ids.copy(), text))
-        return text
+            return orjson.dumps(self._names(ids).tolist())
+        return self._lately(self._written, ids, lambda: orjson.dumps(self._names(ids).tolist()))
 
     def names(self, ids: np.ndarray) -> np.ndarray:
-        """Object array of names; a number that nobody has is "?"."""
+        """Object array of names; a number that nobody has is "?". Not to be changed."""
+        if len(ids) < MANY:
+            return self._names(ids)
+        return self._lately(self._listed, ids, lambda: self._names(ids))
+
+    def _lately(self, kept: Kept[Made], ids: np.ndarray, make: Callable[[], Made]) -> Made:
+        """What was made of the same tags a while ago, as long as the plant is the same."""
+        version = self._plant.version()
+        for known, tags, made in tuple(kept):
+            if known == version and len(tags) == len(ids) and np.array_equal(tags, ids):
+                return made
+        made = make()
+        kept.append((version, ids.copy(), made))
+        return made
+
+    def _names(self, ids: np.ndarray) -> np.ndarray:
         version = self._plant.version()
         if self._named[0] != version:
             self._named = (version, ById(Tags.of(self._plant.all_tags())))

@@ -59,9 +59,9 @@ def test_pages_of_a_spelled_search_go_on_where_they_ended():
 def test_a_hundred_thousand_tags_are_searched_by_letters_in_a_blink():
     finder = Finder(rooms(100_000).plant)
     finder.page("lw", 8)
-    began = time.perf_counter()
+    began = time.thread_time()  # of the processor: other programs may have it meanwhile
     assert finder.page("luwen", 8).total > 1000
-    assert time.perf_counter() - began < 2.0  # 0.2 s on an idle machine
+    assert time.thread_time() - began < 1.5  # 0.2 s on an idle machine
 
 
 def test_the_api_finds_each_kind(burning):

@@ -16,7 +16,7 @@ from baotu.sdk.samples import Samples
 
 from .columns import thin
 from .hot import Hot
-from .read import _SUMS, Reader, _buckets
+from .read import SUMS, Reader, buckets_of
 from .sql import roll
 from .store import Store
 
@@ -107,8 +107,8 @@ class Amended:
         }
         rows = roll("(select * from columns)", bucket_ns, origin=start)
         with self.store.snapshot() as db:
-            select = f"select start, {', '.join(_SUMS)} from ({rows}) where count > 0"
-            return _buckets(bucket_ns, db.execute(f"{select} order by start").fetchnumpy())
+            select = f"select start, {', '.join(SUMS)} from ({rows}) where count > 0"
+            return buckets_of(bucket_ns, db.execute(f"{select} order by start").fetchnumpy())
 
     def rows(self, tags: Sequence[int]) -> Samples:
         """All newer values of these tags."""

@@ -26,7 +26,7 @@ COARSE = 2  # a rollup may answer when a bucket of the picture is at least this 
 FEW_FILES, FILES = 16, 64  # a raw read opens no more when rollups could answer, or show less
 SAMPLES = 100_000  # nor reads more of one tag: above, rollups are faster
 LEAST, MOST = -(1 << 62), 1 << 62
-_SUMS = ("count", "low", "high", "first", "last", "total")
+SUMS = ("count", "low", "high", "first", "last", "total")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +80,10 @@ class Reader:
                 parts = [self._on_the_fly(db, tag, start, end, bucket_ns, start)]
             union = " union all ".join(part for part in parts if part)
             if not union:
-                return _buckets(bucket_ns, {})
+                return buckets_of(bucket_ns, {})
             rows = combine(f"({union})", floor("start", bucket_ns, start))
-            select = (
-                f"select start, {', '.join(_SUMS)} from ({rows}) where count > 0 order by start"
-            )
-            return _buckets(bucket_ns, db.execute(select).fetchnumpy())
+            select = f"select start, {', '.join(SUMS)} from ({rows}) where count > 0 order by start"
+            return buckets_of(bucket_ns, db.execute(select).fetchnumpy())
 
     # raw ---------------------------------------------------------------------------------------
     @staticmethod
@@ -226,7 +224,7 @@ def _in_order(samples: Samples) -> Samples:
     return samples.where(order[np.concatenate([[True], new])] if len(order) else order)
 
 
-def _buckets(duration: int, rows: dict[str, np.ndarray]) -> Buckets:
+def buckets_of(duration: int, rows: dict[str, np.ndarray]) -> Buckets:
     def get(name: str, kind: str = "f8") -> np.ndarray:
         return column(rows[name]).astype(kind, copy=False) if rows else np.empty(0, kind)
 

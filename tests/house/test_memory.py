@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -62,3 +64,37 @@ def test_the_console_does_not_walk_through_the_objects_of_other_threads() -> Non
 
     no_search_through_all_objects()
     assert list(import_module("nicegui.ui_run_with").gc.get_objects()) == []
+
+
+UNUSED = (
+    "aiohttp.client", "amqtt", "asyncua", "pandas", "polars", "psycopg", "pyarrow", "pypinyin",
+    "pytest", "python_calamine", "sqlalchemy.dialects.postgresql", "xlsxwriter",
+)  # fmt: skip
+STARTED = """
+import json, sys, urllib.request
+from pathlib import Path
+from baotu.house.file import load
+from baotu.house.node import Node
+from baotu.house.run import adjusted
+
+folder = Path(sys.argv[1])
+(folder / "node.toml").write_text('[edge]\\nstatus = ""\\n')
+node = Node(adjusted(load(folder / "node.toml", data=folder / "data"), listen="[::1]:0"))
+try:
+    node.start()
+    for path in ("api/health", "en/"):
+        urllib.request.urlopen(node.address + path, timeout=60).read()
+    print(json.dumps(sorted(sys.modules)))
+finally:
+    node.stop()
+"""
+
+
+def test_a_node_without_devices_holds_no_library_that_it_does_not_use(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED, str(tmp_path)], capture_output=True, text=True, timeout=240
+    )
+    loaded = next((json.loads(row) for row in done.stdout.splitlines() if row[:1] == "["), None)
+    assert loaded is not None, done.stderr[-2000:]
+    assert "baotu.edge.edge" in loaded and "nicegui" in loaded
+    assert [name for name in UNUSED if name in loaded] == []

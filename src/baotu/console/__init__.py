@@ -3,7 +3,13 @@
 It translates and draws; it decides nothing: every change goes through the `Door`.
 """
 
-from .app import build
-from .rooms import Rooms
+from .spare import when_used
+
+when_used(
+    "aiohttp"
+)  # NiceGUI's Socket.IO has a client, which no server needs: 6 MB, 0.15 s of start
+
+from .app import build  # noqa: E402
+from .rooms import Rooms  # noqa: E402
 
 __all__ = ["Rooms", "build"]

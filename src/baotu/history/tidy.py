@@ -9,7 +9,10 @@ from __future__ import annotations
 import duckdb
 
 from .hot import Hot, Table
-from .store import Store
+from .sql import COLUMNS
+from .store import Store, cuts
+
+PIECE = 125_000  # rows sorted at once: with 500,000 the process grew by 27 MB, so it does by 14
 
 
 def tidy(store: Store, hot: Hot, table: Table) -> bool:
@@ -19,9 +22,12 @@ def tidy(store: Store, hot: Hot, table: Table) -> bool:
     with store.cursor() as db:
         db.execute("begin")
         try:
-            db.execute(
-                f"create table hot_{number} as select * from hot_{table.number} order by tag, time"
-            )
+            db.execute(f"create table hot_{number}({COLUMNS[table.kind]})")
+            for low, high in cuts(db, f"hot_{table.number}", PIECE):
+                db.execute(
+                    f"insert into hot_{number} select * from hot_{table.number} "
+                    f"where tag between {low} and {high} order by tag, time"
+                )
             store.seam("sorted")
         except duckdb.OutOfMemoryException:
             return False  # nothing is lost but speed: it is tried again, or sealed as it is

@@ -5,9 +5,8 @@ It translates and draws; it decides nothing: every change goes through the `Door
 
 from .spare import when_used
 
-when_used(
-    "aiohttp"
-)  # NiceGUI's Socket.IO has a client, which no server needs: 6 MB, 0.15 s of start
+# NiceGUI's Socket.IO has a client, which no server needs: 6 MB, and 0.15 s of the start
+when_used("aiohttp")
 
 from .app import build  # noqa: E402
 from .rooms import Rooms  # noqa: E402

@@ -10,7 +10,15 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from baotu.console.finder import Finder
-from baotu.console.live import INBOX, LiveChannel, Wanted
+from baotu.console.live import (
+    INBOX,
+    LEAST_PAUSE_S,
+    MOST_PAUSE_S,
+    SHARE,
+    LiveChannel,
+    Wanted,
+    pause_s,
+)
 from baotu.sdk import Samples
 from baotu.sdk.door import Change
 from tests.console.conftest import NOW, Web
@@ -37,7 +45,7 @@ def test_a_burst_is_one_message_with_the_newest(web: Web):
         told = socket.receive_json()
         while told["value"] != [99.0]:
             told, heard = socket.receive_json(), heard + 1
-        turns = (time.perf_counter() - began) / 0.2  # five messages a second at most
+        turns = (time.perf_counter() - began) / LEAST_PAUSE_S
         assert heard <= turns + 2 < 100
 
 
@@ -135,3 +143,11 @@ def test_a_loop_that_falls_behind_looks_at_latest_instead_of_growing():
 
     numbers, _ = asyncio.run(story())
     assert numbers.tag.tolist() == [0]
+
+
+@pytest.mark.parametrize("clients", [1, 3, 20, 10_000])
+@pytest.mark.parametrize("took_s", [1e-5, 1e-3, 0.02])
+def test_telling_takes_its_share_of_a_core_until_nobody_waits_longer_than_a_second(took_s, clients):
+    pause = pause_s(took_s, clients)
+    assert LEAST_PAUSE_S <= pause <= MOST_PAUSE_S
+    assert pause == MOST_PAUSE_S or took_s * clients / pause <= SHARE * 1.001

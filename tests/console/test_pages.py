@@ -155,7 +155,7 @@ def test_search_finds_assets_tags_pages_and_commands(tab: Tab, site: str):
 def test_a_hundred_thousand_tags_scroll_and_are_searched(browser: Browser, large: str):
     tab = browser.open(f"{large}/zh/tags")
     tab.wait("document.querySelectorAll('.rows .row:not(.blank)').length > 15", 20)
-    assert "100,000" in tab.js("document.querySelector('.tags header').innerText")
+    assert "100\u2009000" in tab.js("document.querySelector('.tags header').innerText")
     for part in (0.5, 0.98, 0.1):
         tab.js(
             f"(() => {{ const v = document.querySelector('.rows'); v.scrollTop = v.scrollHeight * {part} }})()"

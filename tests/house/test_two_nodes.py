@@ -132,3 +132,21 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
     assert seen == sorted(set(seen)), "in order, none twice"
     assert sum(killed < t < back for t in seen) > 20, "what was read while the hub was dead"
     assert [h["figures"]["missing"] for h in kept] == [0]
+
+
+def test_a_new_node_without_devices_is_well(tmp_path):
+    console = free_port()
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f'[console]\nlisten = "[::1]:{console}"\n[edge]\nstatus = ""\n', encoding="utf-8"
+    )
+    node = Node(config)
+    try:
+        link = wait(
+            "the link tells how it fares",
+            lambda: get(console, "/api/devices?kind=link")["healths"],
+        )[0]
+        assert (link["state"], link["why"]) == ("off", "no tags yet, nothing to send")
+        assert get(console, "/api/health")["status"] == "up"
+    finally:
+        node.end()

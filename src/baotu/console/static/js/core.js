@@ -126,6 +126,9 @@ export function toast(text, wrong = false) {
 /** A path that is cut at its beginning, as its end tells more. */
 export const tail = (path) => h("span", { class: "cut tail", title: path }, h("bdi", {}, path));
 
+/** Assets in the order people count: unit-2 before unit-10. */
+export const byName = (a, b) => a.path.localeCompare(b.path, undefined, { numeric: true });
+
 export const link = (path) => (path.startsWith("/") ? base + path : path);
 export const assetLink = (path) => `${base}/asset/${path.split("/").map(encodeURIComponent).join("/")}`;
 export const trendLink = (names) => `${base}/trends?${query({ tag: names })}`;

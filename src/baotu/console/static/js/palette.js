@@ -43,7 +43,7 @@ const alarmRow = (alarm) => ({ text: t(alarm.message), kind: "报警 Alarm", go:
 
 function show(list, rows, words, box) {
   const items = rows.map((row, n) => h("li", { role: "option", "aria-selected": String(n === 0), onclick: () => go(row, box) }, row.mark,
-    h("span", { class: "text" }, h("span", { class: "cut" }, row.text), row.detail ? tail(row.detail) : null, row.unit ? h("span", { class: "unit" }, row.unit) : null), h("small", {}, t(row.kind))));
+    h("span", { class: "text" }, h("span", { class: "cut" }, row.text), row.unit ? h("span", { class: "unit" }, row.unit) : null, row.detail ? tail(row.detail) : null), h("small", {}, t(row.kind))));
   list.replaceChildren(...(items.length ? items : [h("p", { class: "empty" }, `${t("没有找到 Nothing found for")} «${words}»`)]));
 }
 

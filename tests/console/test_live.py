@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import numpy as np
@@ -17,6 +18,7 @@ from baotu.console.live import (
     SHARE,
     LiveChannel,
     Wanted,
+    Written,
     pause_s,
 )
 from baotu.sdk import Samples
@@ -151,3 +153,23 @@ def test_telling_takes_its_share_of_a_core_until_nobody_waits_longer_than_a_seco
     pause = pause_s(took_s, clients)
     assert LEAST_PAUSE_S <= pause <= MOST_PAUSE_S
     assert pause == MOST_PAUSE_S or took_s * clients / pause <= SHARE * 1.001
+
+
+def test_few_names_are_written_once_and_read_as_ever():
+    names = Finder(Web().rooms.plant)
+    ids = np.array([0, 3, 7], "i4")
+    written = Written(ids, names)
+    some = np.array([7, 0], "i4")
+    assert json.loads(written.names_json(some)) == names.names(some).tolist()
+    assert written.names_json(ids[:0]) == b"[]"
+
+
+def test_more_names_than_few_are_not_kept_by_each_client(monkeypatch):
+    monkeypatch.setattr("baotu.console.live.FEW", 2)
+    web = Web()
+    finder = Finder(web.rooms.plant)
+    channel, client = LiveChannel(web.rooms, finder), Wanted()
+    channel.subscribe(client, np.arange(2, dtype="i4"))
+    assert isinstance(client.names, Written)
+    channel.subscribe(client, np.arange(3, dtype="i4"))
+    assert client.names is finder

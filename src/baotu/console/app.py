@@ -55,7 +55,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     plant.routes(api, rooms, finder)
     samples.routes(api, rooms, finder)
     statistics.routes(api, rooms)
-    live.routes(api, rooms, finder, channel)
+    live.routes(api, rooms, channel)
     verbs.routes(api, rooms)
     app.include_router(api)
 

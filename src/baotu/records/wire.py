@@ -26,7 +26,8 @@ class PlainWire(ABC):
         self.connection, self.known, self.read_only = connection, known, read_only
         self.raw: Any = connection.connection.driver_connection
         self.organisation = ""
-        self._inserts: dict[str, str] = {}
+        self._inserts: dict[str, str] = {}  # text by table
+        self._looks: dict[str, str] = {}
 
     def enter(self, organisation: str) -> None:
         self.organisation = organisation
@@ -78,9 +79,12 @@ class PlainWire(ABC):
         return self.id_of(self.execute(sql, values))
 
     def has(self, table: str, id: int, organisation: str) -> bool:
-        quote = self.connection.dialect.identifier_preparer.quote
-        sql = f"SELECT 1 FROM {quote(table)} WHERE id = ? AND organisation = ?"
-        return bool(self.rows(sql, (id, organisation)))
+        sql = self._looks.get(table)
+        if sql is None:
+            quote = self.connection.dialect.identifier_preparer.quote
+            sql = self.sql(f"SELECT 1 FROM {quote(table)} WHERE id = ? AND organisation = ?")
+            self._looks[table] = sql
+        return bool(self.execute(sql, (id, organisation)).fetchall())
 
     def execute(self, sql: str, values: Sequence[Any]) -> Any:
         return self.told(lambda: self.raw.execute(sql, values))

@@ -19,6 +19,7 @@ class PlainWire(ABC):
     begins and ends transactions, so a session that fails cannot take the group with it.
     """
 
+    broken: type[Exception]  # what the driver raises where a constraint is broken
     mark_word = "?"
     returning = ""
 
@@ -55,8 +56,7 @@ class PlainWire(ABC):
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            cursor = self.raw.cursor()
-            self.told(lambda: cursor.executemany(self.sql(sql), rows))
+            self.told(self.raw.cursor().executemany, self.sql(sql), rows)
 
     def mark(self) -> None:
         self.raw.execute("SAVEPOINT part")
@@ -87,11 +87,14 @@ class PlainWire(ABC):
         return bool(self.execute(sql, (id, organisation)).fetchall())
 
     def execute(self, sql: str, values: Sequence[Any]) -> Any:
-        return self.told(lambda: self.raw.execute(sql, values))
+        return self.told(self.raw.execute, sql, values)
 
-    @abstractmethod
-    def told(self, work: Callable[[], Any]) -> Any:
+    def told(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run it; a broken constraint is raised as Conflict, naming the column."""
+        try:
+            return work(*arguments)
+        except self.broken as error:
+            raise self.blame(error) or error from None
 
     @abstractmethod
     def id_of(self, cursor: Any) -> int: ...

@@ -1,20 +1,15 @@
 """An edge and a hub as two processes: the hub is killed, the edge goes on, nothing is missing."""
 
 import json
-import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
-from pymodbus import FramerType
 
 from baotu.house.demo import free_port
-from baotu.kernel.lifecycle import LoopThread
-from tests.drivers.modbus.test_peer_pymodbus import peer
+
+from .nodes import Node, served, until
 
 EDGE = """
 [node]
@@ -49,45 +44,13 @@ TAG = "plant/pump/flow"
 
 @pytest.fixture
 def device():
-    loop, served = LoopThread("device"), peer({0: [0x41A4, 0x0000]}, FramerType.SOCKET)
-
-    async def begin():
-        return await served.__aenter__()
-
-    async def end():
-        await served.__aexit__(None, None, None)
-
-    yield loop.call(begin())
-    loop.call(end())
-    loop.stop()
-
-
-class Node:
-    def __init__(self, config: Path):
-        run = [sys.executable, "-m", "baotu.cli", "run", "--config", str(config)]
-        self.process = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
-        assert re.search("Baotu", self.process.stdout.readline())
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(60)
+    with served(0x41A4, 0x0000) as port:
+        yield port
 
 
 def get(port, path):
     with urllib.request.urlopen(f"http://[::1]:{port}{path}", timeout=30) as answer:
         return json.loads(answer.read())
-
-
-def wait(what, look, deadline_s=120):
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        try:
-            if found := look():
-                return found
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"did not happen in {deadline_s} s: {what}")
 
 
 @pytest.mark.slow
@@ -106,24 +69,24 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
     def times():
         return get(console, f"/api/history?tag={TAG}&points=5000&time=ms")["time"]
 
-    edge = Node(tmp_path / "edge/e.toml")  # first, with no hub in sight
-    alone = wait("the edge reads alone", lambda: get(status, "/status.json"))
-    wait("ten samples", lambda: samples_out(status) > 10)
-    hub = Node(tmp_path / "hub/h.toml")
+    edge = Node(tmp_path / "edge/e.toml", tmp_path / "edge.log")  # first, with no hub in sight
+    alone = until("the edge reads alone", lambda: get(status, "/status.json"))
+    until("ten samples", lambda: samples_out(status) > 10)
+    hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
     try:
-        wait("samples at the hub", lambda: len(times()) > 20)
+        until("samples at the hub", lambda: len(times()) > 20)
         hub.end(signal.SIGKILL)
         killed = time.time() * 1000
         apart = samples_out(status)
-        wait("thirty more, with no hub", lambda: samples_out(status) > apart + 30)
+        until("thirty more, with no hub", lambda: samples_out(status) > apart + 30)
         back = time.time() * 1000
-        hub = Node(tmp_path / "hub/h.toml")
-        wait("what was read meanwhile", lambda: times()[-1] > back + 1000)
-        wait("the whole time it was away", lambda: sum(killed < t < back for t in times()) > 20)
-        read = wait("what the edge has read", lambda: samples_out(status))
-        wait("all of it", lambda: len(times()) >= read)
+        hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+        until("what was read meanwhile", lambda: times()[-1] > back + 1000)
+        until("the whole time it was away", lambda: sum(killed < t < back for t in times()) > 20)
+        read = until("what the edge has read", lambda: samples_out(status))
+        until("all of it", lambda: len(times()) >= read)
         seen = times()
-        kept = wait("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
     finally:
         stopped = [hub.end(), edge.end()]
 

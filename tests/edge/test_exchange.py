@@ -101,7 +101,10 @@ def test_a_late_answer_is_dropped_and_an_unasked_one_is_nonsense():
     exchange._take()
     clock.stall(3)
     exchange.expire()
-    assert owner.story == [("told", [float(i) for i in range(8)]), ("silent", "no answer within 2 s")]
+    assert owner.story == [
+        ("told", [float(i) for i in range(8)]),
+        ("silent", "no answer within 2 s"),
+    ]
     line.buffer += answer(2, *range(8))
     exchange._take()
     assert exchange._tally.late == 1 and len(owner.story) == 2

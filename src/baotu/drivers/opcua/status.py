@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from asyncua import ua
 from asyncua.crypto.uacrypto import InvalidSignature
 
-from baotu.sdk import Quality, Refused, Unreachable
+from baotu.sdk import BaotuError, Malformed, Quality, Refused, Unreachable
 from baotu.sdk.quality import from_status
 
 _HINTS = {
@@ -55,7 +55,8 @@ def refused(code: int, what: str) -> Refused:
 
 @contextmanager
 def reaching(where: str, doing: str) -> Iterator[None]:
-    """Whatever goes wrong with the connection inside becomes Unreachable, in words."""
+    """Whatever goes wrong with the connection inside becomes Unreachable, in words; an answer that
+    the library cannot read, or that does not fit what was asked, becomes Malformed."""
     try:
         yield
     except ua.UaStatusCodeError as error:
@@ -71,3 +72,8 @@ def reaching(where: str, doing: str) -> Iterator[None]:
         raise Unreachable(f"{where}: {doing} failed: a signature is wrong") from error
     except ua.UaError as error:
         raise Unreachable(f"{where}: {doing} failed: {error}") from error
+    except BaotuError:
+        raise
+    except Exception as error:
+        # of what it reads the library checks little: ValueError, IndexError, AssertionError …
+        raise Malformed(f"{where}: {doing}: the answer makes no sense: {error!r}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,6 +36,12 @@ _REASONS = {
     "BadUserAccessDenied": Quality.BAD_ACCESS_DENIED,
     "BadTooManyMonitoredItems": Quality.BAD_OUT_OF_SERVICE,
 }
+
+# Of what it reads the library checks little: this is what its decoders raise
+NONSENSE = (
+    ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    RecursionError, struct.error,
+)  # fmt: skip
 
 
 def name_of(code: int) -> str:
@@ -74,6 +81,5 @@ def reaching(where: str, doing: str) -> Iterator[None]:
         raise Unreachable(f"{where}: {doing} failed: {error}") from error
     except BaotuError:
         raise
-    except Exception as error:
-        # of what it reads the library checks little: ValueError, IndexError, AssertionError …
+    except NONSENSE as error:
         raise Malformed(f"{where}: {doing}: the answer makes no sense: {error!r}") from error

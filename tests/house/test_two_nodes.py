@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,4 +132,73 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
     assert stopped == [0, 0]
     assert seen == sorted(set(seen)), "in order, none twice"
     assert sum(killed < t < back for t in seen) > 20, "what was read while the hub was dead"
+    assert [h["figures"]["missing"] for h in kept] == [0]
+
+
+COUNTING = """
+from baotu.sdk import App, Facts, Samples, Window, derived, every
+
+class Counting(App):
+    '''How many samples came in two seconds. 两秒内的样本数。'''
+
+    count = derived(asset="Pump", property="count", title="样本数 Count")
+
+    @every("2 s", asset="Pump", inputs=("flow",))
+    def number(self, window: Window) -> Facts[None]:
+        yield Samples.of(window.out["count"], [window.end], [float(len(window["flow"].value))])
+"""
+WINDOW_MS = 2000
+
+
+@pytest.mark.slow
+@pytest.mark.peer("pymodbus")
+def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path, device):
+    """The hub is dead for some windows of an app; afterwards each of them tells, once, what the
+    whole data say: so would a run without the fall."""
+    link, console, status = free_port(), free_port(), free_port()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "hub/plugins").mkdir(parents=True)
+    config = EDGE.format(link=link, status=status, device=device)
+    (tmp_path / "edge/e.toml").write_text(f'{config}type = "Pump"\n')
+    config = HUB.format(link=link, console=console)
+    (tmp_path / "hub/h.toml").write_text(
+        config.replace("[fabric]", 'plugins = "plugins"\n[fabric]')
+    )
+    (tmp_path / "hub/plugins/counting.py").write_text(COUNTING)
+
+    def series(tag):
+        found = get(console, f"/api/history?tag=plant/pump/{tag}&points=5000&time=ms")
+        return list(zip(found["time"], found["value"], strict=True))
+
+    def told():
+        return [(time, value) for time, value in series("count") if time <= back + 2 * WINDOW_MS]
+
+    def expected(ends):
+        raw = [time for time, _ in series("flow")]
+        return [(end, sum(end - WINDOW_MS <= time < end for time in raw)) for end in ends]
+
+    edge = Node(tmp_path / "edge/e.toml")
+    hub = Node(tmp_path / "hub/h.toml")
+    try:
+        wait("three windows", lambda: len(series("count")) >= 3)
+        hub.end(signal.SIGKILL)
+        killed = time.time() * 1000
+        wait("five windows without a hub", lambda: time.time() * 1000 > killed + 5 * WINDOW_MS)
+        back = time.time() * 1000
+        hub = Node(tmp_path / "hub/h.toml")
+        wait("a window after it", lambda: series("count")[-1][0] > back + 2 * WINDOW_MS)
+        wait("full windows in the gap", lambda: told() == expected(end for end, _ in told()))
+        figures, right = told(), expected(end for end, _ in told())
+        kept = wait("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+    finally:
+        stopped = [hub.end(), edge.end()]
+
+    assert stopped == [0, 0]
+    assert figures == right
+    ends = [end for end, _ in figures]
+    steps = {after - before for before, after in pairwise(ends)}
+    assert steps == {WINDOW_MS}, "none is missing, none is told twice"
+    gap = [count for end, count in figures if killed < end - WINDOW_MS and end < back]
+    assert len(gap) >= 4
+    assert min(gap) > 0
     assert [h["figures"]["missing"] for h in kept] == [0]

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 import urllib.request
+from itertools import pairwise
 
 import pytest
 
@@ -103,9 +104,9 @@ def test_a_new_node_without_devices_is_well(tmp_path):
     config.write_text(
         f'[console]\nlisten = "[::1]:{console}"\n[edge]\nstatus = ""\n', encoding="utf-8"
     )
-    node = Node(config)
+    node = Node(config, tmp_path / "node.log")
     try:
-        link = wait(
+        link = until(
             "the link tells how it fares",
             lambda: get(console, "/api/devices?kind=link")["healths"],
         )[0]
@@ -113,3 +114,72 @@ def test_a_new_node_without_devices_is_well(tmp_path):
         assert get(console, "/api/health")["status"] == "up"
     finally:
         node.end()
+
+
+COUNTING = """
+from baotu.sdk import App, Facts, Samples, Window, derived, every
+
+class Counting(App):
+    '''How many samples came in two seconds. 两秒内的样本数。'''
+
+    count = derived(asset="Pump", property="count", title="样本数 Count")
+
+    @every("2 s", asset="Pump", inputs=("flow",))
+    def number(self, window: Window) -> Facts[None]:
+        yield Samples.of(window.out["count"], [window.end], [float(len(window["flow"].value))])
+"""
+WINDOW_MS = 2000
+
+
+@pytest.mark.slow
+@pytest.mark.peer("pymodbus")
+def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path, device):
+    """The hub is dead for some windows of an app; afterwards each of them tells, once, what the
+    whole data say: so would a run without the fall."""
+    link, console, status = free_port(), free_port(), free_port()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "hub/plugins").mkdir(parents=True)
+    config = EDGE.format(link=link, status=status, device=device)
+    (tmp_path / "edge/e.toml").write_text(f'{config}type = "Pump"\n')
+    config = HUB.format(link=link, console=console)
+    (tmp_path / "hub/h.toml").write_text(
+        config.replace("[fabric]", 'plugins = "plugins"\n[fabric]')
+    )
+    (tmp_path / "hub/plugins/counting.py").write_text(COUNTING)
+
+    def series(tag):
+        found = get(console, f"/api/history?tag=plant/pump/{tag}&points=5000&time=ms")
+        return list(zip(found["time"], found["value"], strict=True))
+
+    def told():
+        return [(time, value) for time, value in series("count") if time <= back + 2 * WINDOW_MS]
+
+    def expected(ends):
+        raw = [time for time, _ in series("flow")]
+        return [(end, sum(end - WINDOW_MS <= time < end for time in raw)) for end in ends]
+
+    edge = Node(tmp_path / "edge/e.toml", tmp_path / "edge.log")
+    hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+    try:
+        until("three windows", lambda: len(series("count")) >= 3)
+        hub.end(signal.SIGKILL)
+        killed = time.time() * 1000
+        until("five windows without a hub", lambda: time.time() * 1000 > killed + 5 * WINDOW_MS)
+        back = time.time() * 1000
+        hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+        until("a window after it", lambda: series("count")[-1][0] > back + 2 * WINDOW_MS)
+        until("full windows in the gap", lambda: told() == expected(end for end, _ in told()))
+        figures, right = told(), expected(end for end, _ in told())
+        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+    finally:
+        stopped = [hub.end(), edge.end()]
+
+    assert stopped == [0, 0]
+    assert figures == right
+    ends = [end for end, _ in figures]
+    steps = {after - before for before, after in pairwise(ends)}
+    assert steps == {WINDOW_MS}, "none is missing, none is told twice"
+    gap = [count for end, count in figures if killed < end - WINDOW_MS and end < back]
+    assert len(gap) >= 4
+    assert min(gap) > 0
+    assert [h["figures"]["missing"] for h in kept] == [0]

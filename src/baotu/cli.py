@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from baotu.sdk.errors import BaotuError, ConfigError
-from baotu.sdk.messages import SEAM
+from baotu.sdk.messages import SEAM, bilingual, halves
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,7 +33,11 @@ Data = Annotated[
 Listen = Annotated[
     str, typer.Option("--listen", help='控制台地址 Console address, e.g. "[::1]:8080"')
 ]
+Name = Annotated[str, typer.Argument(help="名称，小写 Name, in small letters")]
+Fault = Annotated[str, typer.Argument(help="故障 Fault, e.g. bearing_wear:motor-1")]
+DemoData = Annotated[Path, typer.Option("--data", help="示例的数据文件夹 Data folder of the demo")]
 NODE = Path("baotu.toml")
+Misuse: Any = typer.BadParameter.__base__  # click's UsageError; typer shows this one of them alone
 
 
 def _lines(error: object) -> str:
@@ -41,8 +45,12 @@ def _lines(error: object) -> str:
     return str(error).replace(SEAM, "\n")
 
 
-def _stop(error: object) -> NoReturn:
+def _told(error: object) -> None:
     typer.echo(f"baotu: {_lines(error)}", err=True)
+
+
+def _stop(error: object) -> NoReturn:
+    _told(error)
     raise typer.Exit(2)
 
 
@@ -131,7 +139,7 @@ def config(
 
 @new.command("driver")
 def new_driver(
-    name: str, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
+    name: Name, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
 ) -> None:
     """新驱动 A new driver, with its parts and a red conformance test."""
     _create("driver", name, into)
@@ -139,7 +147,7 @@ def new_driver(
 
 @new.command("app")
 def new_app(
-    name: str, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
+    name: Name, into: Annotated[Path, typer.Option("--into", help="放在哪里 Where")] = Path()
 ) -> None:
     """新应用 A new app, with its parts and a red test."""
     _create("app", name, into)
@@ -269,20 +277,20 @@ def doctor(config: Config = NODE) -> None:
 
 
 @fault.command("list")
-def fault_list(data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+def fault_list(data: DemoData = Path("demo-data")) -> None:
     """列出故障 List the faults."""
     for row in _asked(data, "faults"):
         typer.echo(f"{'●' if row.get('on') else '○'} {row['name']}  {row.get('title', '')}")
 
 
 @fault.command("on")
-def fault_on(name: str, data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+def fault_on(name: Fault, data: DemoData = Path("demo-data")) -> None:
     """打开 Switch one on."""
     _asked(data, "fault", name=name, on=True)
 
 
 @fault.command("off")
-def fault_off(name: str, data: Annotated[Path, typer.Option("--data")] = Path("demo-data")) -> None:
+def fault_off(name: Fault, data: DemoData = Path("demo-data")) -> None:
     """关闭 Switch one off."""
     _asked(data, "fault", name=name, on=False)
 
@@ -345,7 +353,20 @@ def _guarded(work: Any) -> None:
 
 
 def main() -> None:
-    app()
+    """Misuse is told like every other refusal: both languages, and where to read on."""
+    try:
+        status = app(prog_name="baotu", standalone_mode=False)
+    except Misuse as error:
+        context: Any = error.ctx
+        if not error.format_message():  # a group without a command: it has shown its help
+            sys.exit(2)
+        way = context.command_path if context is not None else "baotu"
+        chinese, english = halves(bilingual(error.format_message().removesuffix(".")))
+        _told(f"{chinese}；用法见 {way} --help{SEAM}{english}; see {way} --help")
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import numpy as np
@@ -10,7 +11,16 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from baotu.console.finder import Finder
-from baotu.console.live import INBOX, LiveChannel, Wanted
+from baotu.console.live import (
+    INBOX,
+    LEAST_PAUSE_S,
+    MOST_PAUSE_S,
+    SHARE,
+    LiveChannel,
+    Wanted,
+    Written,
+    pause_s,
+)
 from baotu.sdk import Samples
 from baotu.sdk.door import Change
 from tests.console.conftest import NOW, Web
@@ -37,7 +47,7 @@ def test_a_burst_is_one_message_with_the_newest(web: Web):
         told = socket.receive_json()
         while told["value"] != [99.0]:
             told, heard = socket.receive_json(), heard + 1
-        turns = (time.perf_counter() - began) / 0.2  # five messages a second at most
+        turns = (time.perf_counter() - began) / LEAST_PAUSE_S
         assert heard <= turns + 2 < 100
 
 
@@ -135,3 +145,31 @@ def test_a_loop_that_falls_behind_looks_at_latest_instead_of_growing():
 
     numbers, _ = asyncio.run(story())
     assert numbers.tag.tolist() == [0]
+
+
+@pytest.mark.parametrize("clients", [1, 3, 20, 10_000])
+@pytest.mark.parametrize("took_s", [1e-5, 1e-3, 0.02])
+def test_telling_takes_its_share_of_a_core_until_nobody_waits_longer_than_a_second(took_s, clients):
+    pause = pause_s(took_s, clients)
+    assert LEAST_PAUSE_S <= pause <= MOST_PAUSE_S
+    assert pause == MOST_PAUSE_S or took_s * clients / pause <= SHARE * 1.001
+
+
+def test_few_names_are_written_once_and_read_as_ever():
+    names = Finder(Web().rooms.plant)
+    ids = np.array([0, 3, 7], "i4")
+    written = Written(ids, names)
+    some = np.array([7, 0], "i4")
+    assert json.loads(written.names_json(some)) == names.names(some).tolist()
+    assert written.names_json(ids[:0]) == b"[]"
+
+
+def test_more_names_than_few_are_not_kept_by_each_client(monkeypatch):
+    monkeypatch.setattr("baotu.console.live.FEW", 2)
+    web = Web()
+    finder = Finder(web.rooms.plant)
+    channel, client = LiveChannel(web.rooms, finder), Wanted()
+    channel.subscribe(client, np.arange(2, dtype="i4"))
+    assert isinstance(client.names, Written)
+    channel.subscribe(client, np.arange(3, dtype="i4"))
+    assert client.names is finder

@@ -56,6 +56,23 @@ def test_pages_of_a_spelled_search_go_on_where_they_ended():
     assert {t.title for t in first.tags} == {"炉温 Temperature"}
 
 
+def test_a_tag_is_found_by_what_its_asset_and_the_places_above_are_called():
+    plant = rooms(400).plant
+    finder = Finder(plant)
+    titled = {a.path: a.title for a in plant.assets()}
+
+    def under(words: str) -> set[str]:
+        found = finder.page(words, 1000)
+        assert all("温度" in tag.title or "炉温" in tag.title for tag in found.tags)
+        return {tag.asset for tag in found.tags}
+
+    furnaces = under("炉 temperature")
+    assert furnaces and all("炉" in titled[path] for path in furnaces)
+    assert under("rllu temperature") and under("rllu temperature") <= furnaces
+    root = next(a for a in plant.assets() if "/" not in a.path)
+    assert finder.page(root.title.split()[0], 10).total == 0  # it names everything
+
+
 def test_a_hundred_thousand_tags_are_searched_by_letters_in_a_blink():
     finder = Finder(rooms(100_000).plant)
     finder.page("lw", 8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 
 import pytest
@@ -112,3 +113,62 @@ SMALL_TARGETS = """
   .filter((e) => { const r = e.getBoundingClientRect(); return r.width && r.height < 40 })
   .map((e) => `${e.tagName}.${e.className} ${e.innerText}`)
 """
+
+
+CORE = (
+    "import(document.querySelector('script[src*=\"/js/frame.js\"]').src.replace('frame.js', '%s'))"
+)
+
+
+def test_numbers_of_a_column_stand_under_each_other_and_times_are_told_one_way(tab: Tab, site: str):
+    tab.go(f"{site}/en/app/pumping/words")
+    tab.wait("customElements.get('bt-table')")
+    about = {
+        "columns": ["泵 Pump", "功率 Power", "开始 Begin"], "actions": [],
+        "rows": [["p1", 74.1, "2026-06-01T08:00:00Z"], ["p2", 12345.25, None]], "links": [None, None],
+    }  # fmt: skip
+    cells = tab.js(f"""(() => {{
+      const table = document.createElement("bt-table");
+      table.dataset.about = {json.dumps(json.dumps(about))};
+      document.querySelector("main").append(table);
+      return [...table.querySelectorAll("td.num, td:last-child")].map((cell) => cell.innerText);
+    }})()""")
+    assert [cells[0], cells[2], cells[3]] == ["74.10", "12\u2009345.25", "–"]
+    assert re.fullmatch(r"2026-0[56]-\d\d \d\d:\d\d:\d\d", cells[1])
+
+
+def test_units_and_places_are_written_as_people_do(tab: Tab, site: str):
+    tab.go(f"{site}/en/elements")
+    told = tab.js(f"{CORE % 'core.js'}.then(c => ['MOhm', 'Ohm', 'kV.A', 'm3/h'].map(c.unit))")
+    assert told == ["MΩ", "Ω", "kV·A", "m³/h"]
+    order = "['a/u-10', 'a/u-2', 'a/u-1'].map(path => ({ path })).sort(c.byName).map(a => a.path)"
+    assert tab.js(f"{CORE % 'core.js'}.then(c => {order})") == ["a/u-1", "a/u-2", "a/u-10"]
+
+
+def test_a_narrow_palette_shows_the_end_of_a_name_which_tells_tags_apart(
+    browser: Browser, site: str
+):
+    tab = browser.open(f"{site}/zh", 390, 844)
+    tab.wait("document.querySelector('bt-tools a')")
+    tab.js("document.querySelector('[data-act=find]').click()")
+    tab.wait("document.querySelector('.palette input') === document.activeElement")
+    tab.type("luwen")
+    tab.wait("document.querySelector('.palette .tail')")
+    assert tab.js("""[...document.querySelectorAll('.palette .tail')].every((tail) => {
+      const name = tail.firstChild.getBoundingClientRect(), box = tail.getBoundingClientRect();
+      return name.right <= box.right + 1 && box.right <= innerWidth })""")
+    tab.close()
+
+
+def test_a_plant_without_devices_says_how_to_begin(browser: Browser):
+    from tests.console.conftest import served
+
+    running = served("--mode", "few")
+    site = next(running)
+    for page in ("/tags", "/edges"):
+        tab = browser.open(f"{site}/en{page}")
+        tab.wait(
+            "[...document.querySelectorAll('main .empty a')].some(a => a.pathname === '/en/config')"
+        )
+        tab.close()
+    running.close()

@@ -300,6 +300,22 @@ async def test_a_session_is_run_again_and_marks_its_tags(tmp_path):
 
 
 @in_loop
+async def test_half_characters_of_a_peer_do_not_reach_log_and_board(tmp_path):
+    bench = Bench(tmp_path, JumpingClock())
+
+    async def run(tags, line):
+        raise Unreachable("no endpoint but \udcff\udcfe泵")
+
+    with capture_logs() as logs:
+        await bench.edge.start([pushing("s", run)])
+        await bench.until(lambda: bench.board.state("device/s") == "down")
+    assert bench.board.of["device/s"].why.encode().decode() == "no endpoint but ??泵"
+    assert [log["why"].isascii() for log in logs if log["event"] == "device is lost"] == [False]
+    assert all(str(log).encode() for log in logs)
+    await bench.edge.stop()
+
+
+@in_loop
 async def test_session_writes_and_browsing(tmp_path):
     bench = Bench(tmp_path, JumpingClock())
     await bench.edge.start([pushing("s", forever)])

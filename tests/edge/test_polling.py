@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from baotu.edge.refusals import quality_of
 from baotu.edge.spec import EdgeSettings
+from baotu.edge.ticks import Ticks
 from baotu.sdk import Quality, Refused
 from baotu.sdk.testing.clock import JumpingClock
 
@@ -134,6 +135,55 @@ async def test_one_question_without_answer_does_not_starve_the_others(tmp_path, 
     assert bench.rows("hall/d/p3")[-1][2] == Quality.BAD_TIMEOUT
     await bench.edge.stop()
     await field.stop()
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("count", [4, 12, 30])  # one question, two, four
+@in_loop
+async def test_a_device_that_was_silent_for_a_while_is_back_within_seconds(tmp_path, count, window):
+    """It hung long enough to be lost, on a connection on which it had answered: none of its
+    questions is to blame, so all of them are asked at once when it can be reached again."""
+    field, bench = await FakeDevice().start(), Bench(tmp_path, JumpingClock())
+    await bench.edge.start([device("d", field.port, count=count, window=window)])
+    await bench.until(lambda: bench.board.state("device/d") == "up")
+    for _ in range(3):
+        await bench.pass_time(2)
+        field.habit = "hang"
+        await bench.until(lambda: bench.board.state("device/d") == "down")
+        field.habit = ""
+        await bench.until(lambda: bench.board.state("device/d") == "up", seconds=5)
+    await bench.pass_time(3)
+    last = [bench.rows(f"hall/d/p{i}")[-1][2] for i in range(count)]
+    assert last == [GOOD] * count
+    await bench.edge.stop()
+    await field.stop()
+
+
+@in_loop
+async def test_a_device_that_refuses_everything_is_back_as_soon_as_it_says_so(tmp_path):
+    field, bench = await FakeDevice(refuse={0, 1}).start(), Bench(tmp_path, JumpingClock())
+    await bench.edge.start([device("d", field.port, count=2)])
+    await bench.until(lambda: bench.board.state("device/d") == "degraded")
+    await bench.pass_time(3)  # all are given up by now, and asked again after a minute
+    await field.stop()
+    await bench.until(lambda: bench.board.state("device/d") == "down")
+    field = await FakeDevice(refuse={0, 1}).start(field.port)
+    await bench.until(lambda: bench.board.state("device/d") == "degraded", seconds=5)
+    await bench.edge.stop()
+    await field.stop()
+
+
+@pytest.mark.parametrize("late", [0.2, 0.6, 0.95, 1.7])
+def test_a_machine_that_is_always_late_still_reads(late):
+    """late: of a period, at each look at the schedule."""
+    ticks, period, now, taken = Ticks(S // 10), S // 10, 1_780_000_000 * S, 0
+    ticks.anchor(now)
+    for _ in range(100):
+        now = ticks.next + round(late * period)
+        tick, missed = ticks.take(now)
+        assert (tick is None) <= (missed > 0)
+        taken += tick is not None
+    assert taken >= 50
 
 
 @pytest.mark.parametrize("habit", ["garbage", "lie", "close"])

@@ -1,6 +1,7 @@
 """Mistakes a person makes at the command line: one line that says what, where and what next."""
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -9,9 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6
 
 import pytest
+import typer
 
+from baotu.cli import app
 from baotu.house.doctor import examine_house
 
+HAN, WORD = re.compile("[\u3400-\u9fff]"), re.compile(r"[A-Za-z]{3,}")
 CONFIG = """
 [node]
 name = "n"
@@ -59,6 +63,51 @@ def test_a_mistake_is_one_line_and_no_traceback(tmp_path, words, told):
 
     assert status in (1, 2)
     assert told in output and "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "chinese", "english", "way"),
+    [
+        ("run --nope", "没有选项 --nope", "No such option: --nope", "baotu run"),
+        ("run --rolle all", "没有选项 --rolle", "No such option: --rolle", "baotu run"),
+        ("runn", "没有命令 'runn'", "No such command 'runn'", "baotu"),
+        ("new drivr x", "没有命令 'drivr'", "No such command 'drivr'", "baotu new"),
+        ("export", "缺少参数 'out'", "Missing argument 'out'", "baotu export"),
+        ("export a.csv", "缺少选项 '--tag'", "Missing option '--tag'", "baotu export"),
+        ("doctor a b", "多出了参数（a b）", "unexpected extra argument", "baotu doctor"),
+        ("doctor a", "多出了参数（a）", "unexpected extra argument", "baotu doctor"),
+        ("doctor --config", "选项 '--config' 后面缺少值", "requires an argument", "baotu"),
+        ("demo --seconds x", "'--seconds' 的值不对：应为数", "Invalid value", "baotu demo"),
+        ("bench --quick=1", "选项 '--quick' 不带值", "does not take a value", "baotu"),
+    ],
+)
+def test_misuse_is_told_in_both_languages_with_the_way_on(words, chinese, english, way):
+    status, output = said(*words.split())
+
+    first, second, *more = output.splitlines()
+    assert (status, more) == (2, [])
+    assert first.startswith(f"baotu: {chinese}") and f"用法见 {way} --help" in first
+    assert english in second and second.endswith(f"see {way} --help")
+    assert not HAN.search(second)
+
+
+def commands(group, name="baotu"):
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} {word}")
+        yield f"{name} {word}", command
+
+
+def test_every_command_and_option_is_explained_in_both_languages():
+    lacking = []
+    for name, command in commands(typer.main.get_command(app)):
+        told = {name: command.help, **{f"{name} {p.name}": p.help for p in command.params}}
+        lacking += [
+            where
+            for where, text in told.items()
+            if not (HAN.search(text or "") and WORD.search(text or ""))
+        ]
+    assert not lacking
 
 
 class Node(BaseHTTPRequestHandler):

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from pymodbus import FramerType
 from pymodbus.client import ModbusTcpClient
 
 from baotu.house.demo import free_port
-from baotu.kernel.lifecycle import LoopThread
-from tests.drivers.modbus.test_peer_pymodbus import peer
 from tests.records.test_postgres import Server
+
+from .nodes import Node, served, until
 
 psycopg = pytest.importorskip("psycopg", reason="the extra baotu[postgres] is not installed")
 PASSWORD = "mi-ma-趵突"
@@ -49,23 +46,12 @@ address = "holding:0:float32"
 """
 
 
-class Node:
-    """`baotu run` as a process, the password in its environment; what it said is in `log`."""
+class Shop(Node):
+    """A node with its password in its environment; asked over its console."""
 
     def __init__(self, config: Path, console: int, log: Path) -> None:
         self.console = console
-        with log.open("a") as file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "baotu.cli", "run", "--config", str(config)],
-                stdout=subprocess.PIPE, stderr=file, text=True,
-                env=os.environ | {"BAOTU_RECORDS_PASSWORD": PASSWORD},
-            )  # fmt: skip
-        assert self.process.stdout is not None
-        assert re.search("Baotu", self.process.stdout.readline()), log.read_text()
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(40)
+        super().__init__(config, log, BAOTU_RECORDS_PASSWORD=PASSWORD)
 
     def get(self, path: str) -> dict:
         with urllib.request.urlopen(f"http://[::1]:{self.console}{path}", timeout=20) as answer:
@@ -84,31 +70,10 @@ class Node:
         return {row["pump"]: row["target"] for row in self.get("/api/pumping/figures")}
 
 
-def until(what: str, look, deadline_s: float = 60):
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        try:
-            if found := look():
-                return found
-        except OSError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"did not happen in {deadline_s} s: {what}")
-
-
 @pytest.fixture
 def device():
-    loop, served = LoopThread("device"), peer({0: [0x42C8, 0x0000]}, FramerType.SOCKET)  # 100 °C
-
-    async def begin():
-        return await served.__aenter__()
-
-    async def end():
-        await served.__aexit__(None, None, None)
-
-    yield loop.call(begin())
-    loop.call(end())
-    loop.stop()
+    with served(0x42C8, 0x0000) as port:  # 100 °C
+        yield port
 
 
 @pytest.fixture
@@ -117,12 +82,12 @@ def server():
         yield Server(Path(folder), free_port(), PASSWORD)
 
 
-def overheats(node: Node) -> list[dict]:
+def overheats(node: Shop) -> list[dict]:
     rows = node.get("/api/alarms")["alarms"]
     return [row for row in rows if row["kind"] == "overheat" and row["active"]]
 
 
-def kill_amid_commands(node: Node, after: int) -> dict[str, float]:
+def kill_amid_commands(node: Shop, after: int) -> dict[str, float]:
     """Eight callers; the node is killed after so many answers. What was answered."""
     answered: dict[str, float] = {}
     go = threading.Event()
@@ -154,13 +119,13 @@ def test_a_node_on_postgres_loses_nothing_it_answered(tmp_path, server, device):
     config, log, console = tmp_path / "n.toml", tmp_path / "log", free_port()
     config.write_text(CONFIG.format(console=console, port=server.port, device=device))
     with server:
-        node = Node(config, console, log)
+        node = Shop(config, console, log)
         until("the alarm of a hot motor", lambda: overheats(node))
         assert node.target("main", 70.0, key="once") == 70.0
         assert node.target("main", 70.0, key="once") == 70.0  # its receipt
         answered = kill_amid_commands(node, after=40)
 
-        node = Node(config, console, log)
+        node = Shop(config, console, log)
         kept = node.targets()
         assert kept["main"] == 70.0
         assert {pump: kept.get(pump) for pump in answered} == answered, "nothing lost"

@@ -1,20 +1,16 @@
 """An edge and a hub as two processes: the hub is killed, the edge goes on, nothing is missing."""
 
 import json
-import re
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from pathlib import Path
+from itertools import pairwise
 
 import pytest
-from pymodbus import FramerType
 
 from baotu.house.demo import free_port
-from baotu.kernel.lifecycle import LoopThread
-from tests.drivers.modbus.test_peer_pymodbus import peer
+
+from .nodes import Node, served, until
 
 EDGE = """
 [node]
@@ -49,45 +45,13 @@ TAG = "plant/pump/flow"
 
 @pytest.fixture
 def device():
-    loop, served = LoopThread("device"), peer({0: [0x41A4, 0x0000]}, FramerType.SOCKET)
-
-    async def begin():
-        return await served.__aenter__()
-
-    async def end():
-        await served.__aexit__(None, None, None)
-
-    yield loop.call(begin())
-    loop.call(end())
-    loop.stop()
-
-
-class Node:
-    def __init__(self, config: Path):
-        run = [sys.executable, "-m", "baotu.cli", "run", "--config", str(config)]
-        self.process = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
-        assert re.search("Baotu", self.process.stdout.readline())
-
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(60)
+    with served(0x41A4, 0x0000) as port:
+        yield port
 
 
 def get(port, path):
     with urllib.request.urlopen(f"http://[::1]:{port}{path}", timeout=30) as answer:
         return json.loads(answer.read())
-
-
-def wait(what, look, deadline_s=120):
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        try:
-            if found := look():
-                return found
-        except OSError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"did not happen in {deadline_s} s: {what}")
 
 
 @pytest.mark.slow
@@ -106,24 +70,24 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
     def times():
         return get(console, f"/api/history?tag={TAG}&points=5000&time=ms")["time"]
 
-    edge = Node(tmp_path / "edge/e.toml")  # first, with no hub in sight
-    alone = wait("the edge reads alone", lambda: get(status, "/status.json"))
-    wait("ten samples", lambda: samples_out(status) > 10)
-    hub = Node(tmp_path / "hub/h.toml")
+    edge = Node(tmp_path / "edge/e.toml", tmp_path / "edge.log")  # first, with no hub in sight
+    alone = until("the edge reads alone", lambda: get(status, "/status.json"))
+    until("ten samples", lambda: samples_out(status) > 10)
+    hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
     try:
-        wait("samples at the hub", lambda: len(times()) > 20)
+        until("samples at the hub", lambda: len(times()) > 20)
         hub.end(signal.SIGKILL)
         killed = time.time() * 1000
         apart = samples_out(status)
-        wait("thirty more, with no hub", lambda: samples_out(status) > apart + 30)
+        until("thirty more, with no hub", lambda: samples_out(status) > apart + 30)
         back = time.time() * 1000
-        hub = Node(tmp_path / "hub/h.toml")
-        wait("what was read meanwhile", lambda: times()[-1] > back + 1000)
-        wait("the whole time it was away", lambda: sum(killed < t < back for t in times()) > 20)
-        read = wait("what the edge has read", lambda: samples_out(status))
-        wait("all of it", lambda: len(times()) >= read)
+        hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+        until("what was read meanwhile", lambda: times()[-1] > back + 1000)
+        until("the whole time it was away", lambda: sum(killed < t < back for t in times()) > 20)
+        read = until("what the edge has read", lambda: samples_out(status))
+        until("all of it", lambda: len(times()) >= read)
         seen = times()
-        kept = wait("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
     finally:
         stopped = [hub.end(), edge.end()]
 
@@ -131,4 +95,91 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
     assert stopped == [0, 0]
     assert seen == sorted(set(seen)), "in order, none twice"
     assert sum(killed < t < back for t in seen) > 20, "what was read while the hub was dead"
+    assert [h["figures"]["missing"] for h in kept] == [0]
+
+
+def test_a_new_node_without_devices_is_well(tmp_path):
+    console = free_port()
+    config = tmp_path / "node.toml"
+    config.write_text(
+        f'[console]\nlisten = "[::1]:{console}"\n[edge]\nstatus = ""\n', encoding="utf-8"
+    )
+    node = Node(config, tmp_path / "node.log")
+    try:
+        link = until(
+            "the link tells how it fares",
+            lambda: get(console, "/api/devices?kind=link")["healths"],
+        )[0]
+        assert (link["state"], link["why"]) == ("off", "no tags yet, nothing to send")
+        assert get(console, "/api/health")["status"] == "up"
+    finally:
+        node.end()
+
+
+COUNTING = """
+from baotu.sdk import App, Facts, Samples, Window, derived, every
+
+class Counting(App):
+    '''How many samples came in two seconds. 两秒内的样本数。'''
+
+    count = derived(asset="Pump", property="count", title="样本数 Count")
+
+    @every("2 s", asset="Pump", inputs=("flow",))
+    def number(self, window: Window) -> Facts[None]:
+        yield Samples.of(window.out["count"], [window.end], [float(len(window["flow"].value))])
+"""
+WINDOW_MS = 2000
+
+
+@pytest.mark.slow
+@pytest.mark.peer("pymodbus")
+def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path, device):
+    """The hub is dead for some windows of an app; afterwards each of them tells, once, what the
+    whole data say: so would a run without the fall."""
+    link, console, status = free_port(), free_port(), free_port()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "hub/plugins").mkdir(parents=True)
+    config = EDGE.format(link=link, status=status, device=device)
+    (tmp_path / "edge/e.toml").write_text(f'{config}type = "Pump"\n')
+    config = HUB.format(link=link, console=console)
+    (tmp_path / "hub/h.toml").write_text(
+        config.replace("[fabric]", 'plugins = "plugins"\n[fabric]')
+    )
+    (tmp_path / "hub/plugins/counting.py").write_text(COUNTING)
+
+    def series(tag):
+        found = get(console, f"/api/history?tag=plant/pump/{tag}&points=5000&time=ms")
+        return list(zip(found["time"], found["value"], strict=True))
+
+    def told():
+        return [(time, value) for time, value in series("count") if time <= back + 2 * WINDOW_MS]
+
+    def expected(ends):
+        raw = [time for time, _ in series("flow")]
+        return [(end, sum(end - WINDOW_MS <= time < end for time in raw)) for end in ends]
+
+    edge = Node(tmp_path / "edge/e.toml", tmp_path / "edge.log")
+    hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+    try:
+        until("three windows", lambda: len(series("count")) >= 3)
+        hub.end(signal.SIGKILL)
+        killed = time.time() * 1000
+        until("five windows without a hub", lambda: time.time() * 1000 > killed + 5 * WINDOW_MS)
+        back = time.time() * 1000
+        hub = Node(tmp_path / "hub/h.toml", tmp_path / "hub.log")
+        until("a window after it", lambda: series("count")[-1][0] > back + 2 * WINDOW_MS)
+        until("full windows in the gap", lambda: told() == expected(end for end, _ in told()))
+        figures, right = told(), expected(end for end, _ in told())
+        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+    finally:
+        stopped = [hub.end(), edge.end()]
+
+    assert stopped == [0, 0]
+    assert figures == right
+    ends = [end for end, _ in figures]
+    steps = {after - before for before, after in pairwise(ends)}
+    assert steps == {WINDOW_MS}, "none is missing, none is told twice"
+    gap = [count for end, count in figures if killed < end - WINDOW_MS and end < back]
+    assert len(gap) >= 4
+    assert min(gap) > 0
     assert [h["figures"]["missing"] for h in kept] == [0]

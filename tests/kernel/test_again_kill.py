@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 import pytest
 
 from baotu.history.duck import DuckHistory
 
-ROOT = Path(__file__).parents[2]
+from .worker import Worker
+
 MORNING, SECOND = 1_780_300_800_000_000_000, 10**9
 MINUTES, TAGS, KILLS = 20, 3, 4
 WORKER = """
@@ -87,31 +83,13 @@ print("done", flush=True)
 """
 
 
-def run(folder: Path) -> subprocess.Popen[str]:
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), *map(str, (MORNING, MINUTES, TAGS))],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_figure_of_the_gap_is_that_of_an_undisturbed_day(tmp_path: Path):
-    chance = random.Random(5)
+    chance, given = random.Random(5), (tmp_path, MORNING, MINUTES, TAGS)
     for _ in range(KILLS):
-        worker = run(tmp_path)
-        threading.Event().wait(0.1 + chance.random())
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait(30)
-    worker = run(tmp_path)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "done\n"
-    worker.wait(60)
+        Worker(WORKER, *given).killed(0.1 + chance.random())
+    Worker(WORKER, *given).done()
     history = DuckHistory(tmp_path / "history")
     for tag in range(TAGS):
         figures = history.read(1_000_000 + tag, 0, 2**62)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 from collections import Counter
 from pathlib import Path
 
 import duckdb
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .worker import Worker
+
 KILLS = 4
 WORKER = """
 import sys, time
@@ -74,36 +70,18 @@ print("done", flush=True)
 """
 
 
-def run(folder: Path, capacity: int, goal: int) -> subprocess.Popen[str]:
-    worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), str(capacity), str(goal)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "ready\n"
-    return worker
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("capacity", [200_000, 3], ids=["in memory", "read again"])
 def test_after_each_kill_every_fact_is_there_once(tmp_path: Path, capacity: int):
     chance = random.Random(11)
     for _ in range(KILLS):
-        worker = run(tmp_path, capacity, 10**9)
-        threading.Event().wait(0.1 + chance.random() / 3)
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait(30)
+        Worker(WORKER, tmp_path, capacity, 10**9).killed(0.1 + chance.random() / 3)
     with sqlite3.connect(tmp_path / "records.db") as records:
         (before,) = records.execute("select count(*) from ledger_outbox").fetchone()
     with duckdb.connect(str(tmp_path / "history" / "history.db")) as db:
         (sent,) = db.execute("select max(last) from link where log = 'edge'").fetchone()
-    worker = run(tmp_path, capacity, sent + 20)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "done\n"
-    worker.wait(60)
+    Worker(WORKER, tmp_path, capacity, sent + 20).done()
     with sqlite3.connect(tmp_path / "records.db") as records:
         facts = records.execute("select kind, fact from ledger_outbox order by id").fetchall()
         alarms = records.execute("select alarm, time, what from alarms_alarm_event").fetchall()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
-import threading
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .worker import Worker
+
 KILLS = 6
 WORKER = """
 import sqlite3, sys, time
@@ -78,15 +74,7 @@ def test_after_each_kill_every_window_is_there_once(tmp_path: Path):
     began = 1_780_300_800_000_000_000
     chance = random.Random(7)
     for _ in range(KILLS):
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path), str(began)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
-        threading.Event().wait(0.5 + chance.random())
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait(10)
+        Worker(WORKER, tmp_path, began).killed(0.5 + chance.random())
     with sqlite3.connect(tmp_path / "past.db") as past:
         rows = past.execute("select tag, time from out order by tag, time").fetchall()
     with sqlite3.connect(tmp_path / "records.db") as records:

@@ -21,8 +21,8 @@ Refusals are RFC 9457 problem details; what they say is Chinese, U+2002, English
 or `application/vnd.apache.arrow.stream`, by `Accept`.
 
 **Live values**: WebSocket `/api/live?tag=…` (repeatable). Send `{"subscribe": [names]}` and
-`{"unsubscribe": [names]}`; columns as in `/api/latest` arrive at most five times a second, the
-newest value of each tag. `?time=ms` for whole milliseconds.
+`{"unsubscribe": [names]}`; columns as in `/api/latest` arrive at most ten times a second, the
+newest value of each tag; less often when many watch much. `?time=ms` for whole milliseconds.
 """
 
 
@@ -55,7 +55,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     plant.routes(api, rooms, finder)
     samples.routes(api, rooms, finder)
     statistics.routes(api, rooms)
-    live.routes(api, rooms, finder, channel)
+    live.routes(api, rooms, channel)
     verbs.routes(api, rooms)
     app.include_router(api)
 

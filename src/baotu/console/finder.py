@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from sys import intern
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import orjson
@@ -31,6 +31,13 @@ Kept = deque[tuple[int, np.ndarray, Made]]  # version of the plant, numbers of t
 NOT_HAN = re.compile(r"[^\u4e00-\u9fff]+")
 
 
+class Said(NamedTuple):
+    """What one word of a search means besides text in a tag: titles of tags, paths of assets."""
+
+    titles: frozenset[str]
+    assets: frozenset[str]
+
+
 class Finder:
     def __init__(self, plant: Plant) -> None:
         self._plant = plant
@@ -39,6 +46,12 @@ class Finder:
         self._ids: OrderedDict[tuple[int, str, str], np.ndarray] = OrderedDict()
         self._named: tuple[int, ById] = (-1, ById(Tags.of(())))
         self._titles: tuple[int, dict[str, str]] = (-1, {})
+        self._assets: tuple[tuple[str, str, str], ...] = ()  # path, title, in small letters
+        self._latest: tuple[int, str, dict[str, Said]] = (
+            -1,
+            "",
+            {},
+        )  # one search is asked for often
         self._written: Kept[bytes] = deque(maxlen=KEPT)
         self._listed: Kept[np.ndarray] = deque(maxlen=2)  # 90 bytes a name
 
@@ -49,8 +62,8 @@ class Finder:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
-        titles = self._spelled(search)
-        tags = self._scanned(titles, under) if titles else self._searched(search, under)
+        said = self._said(search)
+        tags = self._scanned(said, under) if said else self._searched(search, under)
         with self._lock:
             self._found[key] = tags
             while len(self._found) > KEPT:
@@ -58,8 +71,8 @@ class Finder:
         return tags
 
     def page(self, search: str, limit: int, cursor: str = "", under: str = "") -> TagPage:
-        """As `Plant.tags`, and by pinyin besides."""
-        if not self._spelled(search):
+        """As `Plant.tags`; by pinyin, and by what the asset and the places above are called, besides."""
+        if not self._said(search):
             return self._plant.tags(search, limit, cursor, under)
         found = self.found(search, under)
         first = bisect_right(found, cursor, key=lambda tag: tag.name) if cursor else 0
@@ -67,30 +80,47 @@ class Finder:
         more = shown[-1].name if first + limit < len(found) else ""
         return TagPage(tags=shown, total=len(found), cursor=more)
 
-    def _spelled(self, search: str) -> dict[str, frozenset[str]]:
-        """The titles that each word spells; empty when none does, so that the plant searches."""
+    def _said(self, search: str) -> dict[str, Said]:
+        """What each word is beyond the tags' own text; empty when nothing, so that the plant searches."""
         version = self._plant.version()
         if self._titles[0] != version:
+            self._assets = tuple((a.path, a.title, a.title.lower()) for a in self._plant.assets())
             titles = {title for (title,) in Tags.of(self._plant.all_tags()).distinct("title")[0]}
+            titles.update(title for _, title, _ in self._assets)
             self._titles = (version, {t: intern(NOT_HAN.sub("", t)) for t in titles})
-        found = {word: self._spelling(word) for word in search.lower().split()}
-        return found if any(found.values()) else {}
+        if self._latest[:2] != (version, search):
+            found = {word: self._meant(word) for word in search.lower().split()}
+            some = any(said.titles or said.assets for said in found.values())
+            self._latest = (version, search, found if some else {})
+        return self._latest[2]
+
+    def _meant(self, word: str) -> Said:
+        """An asset that is called so stands for all below it: `泵 流量` is the flow of any pump.
+        The root does not: what names everything finds nothing."""
+        titles = self._spelling(word)
+        named = {
+            path for path, title, small in self._assets
+            if (word in small or title in titles) and "/" in path
+        }  # fmt: skip
+        below = (path for path, _, _ in self._assets if not named.isdisjoint(upwards(path)))
+        return Said(titles, frozenset(below) if named else frozenset())
 
     def _spelling(self, word: str) -> frozenset[str]:
         """Titles spelled so. Many titles differ by their numbers only, so characters are asked."""
         titles = self._titles[1]
         if not word.isalpha():  # `2hb` is 2 号泵: the number counts
             return frozenset(t for t in titles if spelled(word, t.lower()))
-        said = {characters for characters in titles.values() if spelled(word, characters)}
+        said = {characters for characters in set(titles.values()) if spelled(word, characters)}
         return frozenset(t for t, characters in titles.items() if characters in said)
 
-    def _scanned(self, titles: dict[str, frozenset[str]], under: str) -> Tags:
-        """Tags that have every word: as the plant searches, or in a title spelled so."""
+    def _scanned(self, said: dict[str, Said], under: str) -> Tags:
+        """Tags that have every word: as the plant searches, or in a title or an asset said so."""
         tags = self._searched("", under)
         fit = np.ones(len(tags), bool)
-        for word, known in titles.items():
+        for word, known in said.items():
             written = np.isin(tags.id, self._searched(word, under).id)
-            fit &= tags.mask("title", known.__contains__) | written
+            titled = tags.mask("title", known.titles.__contains__)
+            fit &= titled | tags.mask("asset", known.assets.__contains__) | written
         return tags.pick(fit)
 
     def ids(self, search: str = "", under: str = "") -> np.ndarray:
@@ -153,3 +183,14 @@ class Finder:
 
 def ids_of(tags: Sequence[Tag]) -> np.ndarray:
     return np.fromiter((tag.id for tag in tags), "i4", len(tags))
+
+
+def upwards(path: str) -> Iterator[str]:
+    """A path and every one above it.
+
+    >>> list(upwards("works/line/pump"))
+    ['works/line/pump', 'works/line', 'works']
+    """
+    while path:
+        yield path
+        path = path.rpartition("/")[0]

@@ -1,16 +1,18 @@
 """Live values by WebSocket: one ear at the commit thread, many browsers, newest value wins.
 
 A client sends {"subscribe": [names]} and {"unsubscribe": [names]}; it gets columns as in
-`/api/latest`: at once for what is there, then whenever something changed, at most five times a
-second. What a slow client has not taken is not queued: the newer value takes the place of the
-older one, so memory is bounded by what it subscribed to. {"changed": [tables]} tells that a
-command wrote there, so that a page may ask again.
+`/api/latest`: at once for what is there, then whenever something changed, ten times a second while
+that is cheap, down to once when many watch much: telling takes at most a twentieth of a core. What
+a slow client has not taken is not queued: the newer value takes the place of the older one, so
+memory is bounded by what it subscribed to. {"changed": [tables]} tells that a command wrote there,
+so that a page may ask again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -23,13 +25,31 @@ from baotu.sdk import Denied, Invalid, Samples, Tag
 from baotu.sdk.door import Change
 from baotu.sdk.ports import Stop
 
-from .columns import TimeForm, as_json
+from .columns import Names, TimeForm, as_json
 from .finder import Finder, ids_of
 from .rooms import Rooms
 
-PERIOD_S = 0.2
+LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.0
+SHARE = 0.05  # of one core, for telling all clients together
 INBOX = 512  # batches between two turns of the loop; beyond it clients look at `latest` again
 MOST_TAGS = 20_000
+FEW = 2000  # a client's names are kept written for so many; more would take a megabyte each
+
+
+class Written:
+    """Names of a few tags as JSON, written once: a client is told the same ones for ever."""
+
+    def __init__(self, ids: np.ndarray, names: Names) -> None:
+        """ids: ascending."""
+        self._ids, self._names = ids, names
+        self._json = [orjson.dumps(name) for name in names.names(ids).tolist()]
+
+    def names(self, ids: np.ndarray) -> np.ndarray:
+        return self._names.names(ids)
+
+    def names_json(self, ids: np.ndarray) -> bytes:
+        at = np.searchsorted(self._ids, ids).tolist()
+        return b"[%b]" % b",".join([self._json[a] for a in at])
 
 
 class Wanted:
@@ -37,12 +57,14 @@ class Wanted:
 
     def __init__(self, organisation: str = "") -> None:
         self.organisation = organisation
+        self.names: Names | None = None  # of what is wanted; None before anything is
         self.ids = np.empty(0, "i4")
         self._place = np.full(1, -1, "i4")
         self._time = np.empty(0, "i8")
         self._value = np.empty(0, "f8")
         self._quality = np.empty(0, "u1")
         self._fresh = np.empty(0, bool)
+        self._wordy = np.empty(0, bool)  # which have been texts
         self._texts: dict[int, str] = {}
         self.changed: set[str] = set()  # tables that commands wrote since the last message
         self.event = asyncio.Event()
@@ -54,7 +76,7 @@ class Wanted:
         self._place[ids] = np.arange(size)
         self._time = np.full(size, np.iinfo("i8").min)
         self._value, self._quality = np.full(size, np.nan), np.zeros(size, "u1")
-        self._fresh, self._texts = np.zeros(size, bool), {}
+        self._fresh, self._wordy, self._texts = np.zeros(size, bool), np.zeros(size, bool), {}
 
     def take(self, samples: Samples) -> None:
         """Note the newest of those wanted; older than known is passed over."""
@@ -68,6 +90,7 @@ class Wanted:
         self._time[at] = samples.time[chosen]
         self._quality[at] = samples.quality[chosen]
         if samples.is_text:
+            self._wordy[at] = True
             self._texts.update(zip(at.tolist(), samples.value[chosen].tolist(), strict=True))
         else:
             self._value[at] = samples.value[chosen]
@@ -78,8 +101,7 @@ class Wanted:
         """What changed since the last time: numbers, then texts."""
         at = np.flatnonzero(self._fresh)
         self._fresh[at] = False
-        wordy = np.fromiter((int(a) in self._texts for a in at), bool, len(at))
-        numbers, words = at[~wordy], at[wordy]
+        numbers, words = at[~self._wordy[at]], at[self._wordy[at]]
         value = np.array([self._texts[int(a)] for a in words], object)
         return [
             Samples(
@@ -163,12 +185,13 @@ class LiveChannel:
 
     def subscribe(self, client: Wanted, ids: np.ndarray) -> None:
         client.reset(ids)
+        client.names = Written(ids, self._finder) if len(ids) <= FEW else self._finder
         if len(ids):
             for samples in self._rooms.history.latest(ids):
                 client.take(samples)
 
 
-def routes(api: APIRouter, rooms: Rooms, finder: Finder, channel: LiveChannel) -> None:
+def routes(api: APIRouter, rooms: Rooms, channel: LiveChannel) -> None:
     @api.websocket("/live")
     async def live(socket: WebSocket) -> None:
         try:
@@ -182,7 +205,7 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder, channel: LiveChannel) -
         try:
             await _subscribe(socket, rooms, channel, client, socket.query_params.getlist("tag"))
             async with anyio.create_task_group() as both:
-                both.start_soon(_tell, socket, finder, client, form, both.cancel_scope)
+                both.start_soon(_tell, socket, channel, client, form, both.cancel_scope)
                 await _listen(socket, rooms, channel, client)
                 both.cancel_scope.cancel()
         except WebSocketDisconnect:
@@ -242,21 +265,35 @@ async def _complain(socket: WebSocket, detail: str) -> None:
     await socket.send_text(orjson.dumps({"problem": {"status": 422, "detail": detail}}).decode())
 
 
+def pause_s(took_s: float, clients: int) -> float:
+    """How long to gather before the next message, after one that took so long to write.
+
+    >>> pause_s(0.0002, clients=1), pause_s(0.25, clients=1), pause_s(0.002, clients=1000)
+    (0.1, 1.0, 1.0)
+    """
+    return min(max(LEAST_PAUSE_S, took_s * clients / SHARE), MOST_PAUSE_S)
+
+
 async def _tell(
-    socket: WebSocket, finder: Finder, client: Wanted, form: TimeForm, both: anyio.CancelScope
+    socket: WebSocket,
+    channel: LiveChannel,
+    client: Wanted,
+    form: TimeForm,
+    both: anyio.CancelScope,
 ) -> None:
-    """The first change goes at once; those of the next fifth of a second go together."""
+    """The first change goes at once; those of the pause that follows go together."""
     while True:
         await client.event.wait()
         client.event.clear()
+        began = time.thread_time()
         parts = client.unsent()
         try:
             if client.changed:
                 tables, client.changed = sorted(client.changed), set()
                 await socket.send_text(orjson.dumps({"changed": tables}).decode())
-            if any(len(part) for part in parts):
-                await socket.send_text(as_json(parts, finder, form).decode())
+            if client.names is not None and any(len(part) for part in parts):
+                await socket.send_text(as_json(parts, client.names, form).decode())
         except WebSocketDisconnect:
             both.cancel()
             return
-        await asyncio.sleep(PERIOD_S)
+        await asyncio.sleep(pause_s(time.thread_time() - began, channel.clients))

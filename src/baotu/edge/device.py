@@ -96,6 +96,7 @@ class Device(ABC):
 
     def lost(self, why: str, quality: Quality) -> None:
         """It does not answer: noted once, its tags become bad once."""
+        why = why.encode("utf-8", "replace").decode()  # a library's words may hold half characters
         if self._lost_since is None:
             self._lost_since = self.ground.clock.now()
             self.tally.losses += 1

@@ -35,8 +35,8 @@ class Owner(Protocol):
     def refused(self, request: Request, refusal: Refused) -> Sequence[Request]:
         """Other questions to ask instead."""
 
-    def silent(self, request: Request, why: Silent, others_answered: bool) -> None:
-        """No answer came in time, on a connection on which others were (or were not)."""
+    def silent(self, request: Request, why: Silent) -> None:
+        """No answer came in time."""
 
     def gone(self, why: Unreachable) -> None:
         """The connection ended before the answer came."""
@@ -62,7 +62,6 @@ class Exchange:
         self._stale: dict[int, None] = {}
         self._order, self._number = count(), 0
         self._numbered = False  # known from the first answer on
-        self._answered = False
         self._unheard = 0
 
     @property
@@ -112,7 +111,7 @@ class Exchange:
             self._tally.timeouts += 1
             self._unheard += 1
             why = Silent(f"no answer within {self._timeout:g} s")
-            asked.owner.silent(asked.request, why, self._answered)
+            asked.owner.silent(asked.request, why)
             if rest := bytes(self._wire.buffer):
                 raise Malformed(f"an answer began with {len(rest)} bytes and never ended", rest)
             if not self._numbered or self._unheard >= DEAD_AFTER:
@@ -148,7 +147,7 @@ class Exchange:
 
     def _match(self, number: int | None, answer: bytes) -> Asked | None:
         """The question of an answer; None for one that was given up."""
-        self._unheard, self._answered = 0, True
+        self._unheard = 0
         if number is None:
             number = next(iter(self._under_way), None)
         else:

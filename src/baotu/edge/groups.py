@@ -26,7 +26,7 @@ from .refusals import quality_of
 from .ticks import Ticks, rounded
 from .transport import Silent
 
-STRIKES = 3  # unanswered in so many rounds: asked at the slow rate only
+STRIKES = 3  # unanswered so often in a row while others are answered: asked rarely
 STORM = 16  # other questions in place of refused ones, for each tag and round, at most
 
 log = structlog.get_logger("baotu.edge")
@@ -41,7 +41,8 @@ class Group:
         self.ticks = Ticks(max(1_000_000, round(period_s * SECOND)))
         self.tags = ById(tags)
         self.parked: dict[int, tuple[Quality, str]] = {}  # refused or silent ones, and why
-        self.strikes: dict[Request, int] = {}  # the plan: how often each was not answered
+        self.strikes: dict[Request, int] = {}  # the plan: how often each alone was not answered
+        self._unheard: set[Request] = set()  # not answered, and nobody else was since
         self._round: Round | None = None
         self._retry_at = 0.0
         for request in plan(driver, tags, self._misplaced):
@@ -51,6 +52,12 @@ class Group:
         """A new connection or another wall clock: what runs is no business of ours any more."""
         self._round = None
         self.ticks.anchor(now)
+
+    def opened(self) -> None:
+        """A new connection: with nothing but refused ones to ask, these are asked at once, or
+        nobody would notice that the device is back."""
+        if not self.strikes:
+            self._retry_at = 0.0
 
     def due(self, now: int, exchange: Exchange) -> None:
         """Start a round when its tick has come and the last round is over."""
@@ -90,11 +97,13 @@ class Group:
             for id in request.tags.tolist():
                 self.parked.pop(id, None)
         self.strikes[request] = 0
+        self._unheard.discard(request)
 
     def refused(self, request: Request, refusal: Refused, storm: bool) -> Sequence[Request]:
         """Other questions take its place in the plan; tags in none of them are parked."""
         others = [] if storm else self.driver.replan(request, refusal)
         self.strikes.pop(request, None)
+        self._unheard.discard(request)
         left = set(request.tags.tolist())
         for other in others:
             self.strikes[other] = 0
@@ -103,15 +112,21 @@ class Group:
             self._park(left, quality_of(refusal), str(refusal))
         return others
 
-    def silent(self, request: Request, others_answered: bool) -> None:
-        """A question that alone stays unanswered is soon asked rarely, so that it does not keep
-        the others waiting; with nobody answering, another one goes first next time."""
-        strikes = self.strikes.pop(request, 0)
-        self.strikes[request] = strikes + others_answered
+    def silent(self, request: Request) -> None:
+        """Another question goes first next time. Whose fault it was is not known yet."""
+        self.strikes[request] = self.strikes.pop(request, 0)
+        self._unheard.add(request)
         self.device.mark(request.tags, Quality.BAD_TIMEOUT, None)
-        if self.strikes[request] >= STRIKES:
-            del self.strikes[request]
-            self._park(set(request.tags.tolist()), Quality.BAD_TIMEOUT, "never answered")
+
+    def alive(self) -> None:
+        """The device has just answered another question: those that it left unanswered are at
+        fault themselves, and soon asked rarely, so that they do not keep the others waiting."""
+        unheard, self._unheard = self._unheard, set()
+        for request in unheard & self.strikes.keys():
+            self.strikes[request] += 1
+            if self.strikes[request] >= STRIKES:
+                del self.strikes[request]
+                self._park(set(request.tags.tolist()), Quality.BAD_TIMEOUT, "never answered")
 
     def _park(self, ids: set[int], quality: Quality, why: str) -> None:
         ids &= self.tags.keys()
@@ -172,15 +187,15 @@ class Round:
         self._one_less()
 
     def refused(self, request: Request, refusal: Refused) -> Sequence[Request]:
-        self._group.device.back()  # a no is an answer
         others = self._group.refused(request, refusal, storm=self._storm <= 0)
+        self._group.device.back()  # a no is an answer
         self._storm -= len(others)
         self._left += len(others)
         self._one_less()
         return others
 
-    def silent(self, request: Request, why: Silent, others_answered: bool) -> None:
-        self._group.silent(request, others_answered)
+    def silent(self, request: Request, why: Silent) -> None:
+        self._group.silent(request)
         self._one_less()
 
     def gone(self, why: Unreachable) -> None:

@@ -87,6 +87,8 @@ class PolledDevice(Device):
         self._changed = True  # the device's own task asks its driver for a new plan
 
     def back(self) -> None:
+        for group in self._groups:
+            group.alive()
         parked = sum(len(group.parked) for group in self._groups)
         if self.state == "down":
             for group in self._groups:
@@ -108,6 +110,7 @@ class PolledDevice(Device):
         self._anchor()
         try:
             for group in self._groups:
+                group.opened()
                 if group.period_s >= SLOW_S:
                     group.start(rounded(self.ground.clock.now()), exchange)
             await first_end(exchange.answers(), self._ticking(driver, exchange, endpoint))
@@ -177,7 +180,7 @@ class Question:
         self._fail(refusal)
         return ()
 
-    def silent(self, request: Request, why: Silent, others_answered: bool) -> None:
+    def silent(self, request: Request, why: Silent) -> None:
         self._fail(why)
 
     def gone(self, why: Unreachable) -> None:

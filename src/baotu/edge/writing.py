@@ -7,7 +7,7 @@ from math import isfinite
 
 import structlog
 
-from baotu.sdk import Invalid, Refused, Tag, Unreachable
+from baotu.sdk import Invalid, Malformed, Refused, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Reply
 
@@ -59,7 +59,7 @@ async def carry_out(
     error = doing.exception()
     if error is None:
         return _compared(tag, scaling, value, raw, doing.result())
-    if not isinstance(error, Refused | Unreachable | Invalid):
+    if not isinstance(error, Refused | Unreachable | Invalid | Malformed):
         frames = frames_of(error, device.spec.entry.client)
         log.error("driver failed at a write", device=device.spec.name, error=repr(error),
                   frames=frames)  # fmt: skip

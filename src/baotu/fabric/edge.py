@@ -95,6 +95,11 @@ class EdgeLink:
         except Unreachable:
             pass  # the next one will do: the link's own health says what is wrong
 
+    @property
+    def linked(self) -> bool | None:
+        """Whether the hub answers; None before it was asked for the first time."""
+        return self._sender.linked
+
     def figures(self) -> Mapping[str, float]:
         log = self.log
         return {

@@ -14,7 +14,7 @@ import numpy as np
 from baotu.sdk.ports import Buckets
 from baotu.sdk.samples import Samples
 
-from .columns import thin
+from .columns import column, thin
 from .hot import Hot
 from .read import SUMS, Reader, buckets_of
 from .sql import roll
@@ -26,10 +26,12 @@ class Amended:
 
     def __init__(self, store: Store, hot: Hot, reader: Reader) -> None:
         self.store, self.hot, self.reader = store, hot, reader
-        self._of: dict[int, dict[int, tuple[float, int]]] = {}
-        rows = store.db.execute("select tag, time, value, quality from amended").fetchall()
-        for tag, time, value, quality in rows:
-            self._of.setdefault(tag, {})[time] = (np.nan if value is None else value, quality)
+        rows = store.db.execute(
+            "select tag, time, value, quality from amended order by tag, time"
+        ).fetchnumpy()
+        # by tag, in order of time: 21 bytes each, and no more of them than windows of derived tags
+        # whose raw samples are kept
+        self._of = _by_tag(Samples(*(column(rows[c]) for c in ("tag", "time", "value", "quality"))))
 
     def settle(self, samples: Samples) -> tuple[Samples, Samples]:
         """Those that are newer than all of their tag, and older ones that history has not; a value
@@ -61,22 +63,23 @@ class Amended:
                 db.execute("delete from amended where tag = ? and time = ?", [tag, time])
             db.executemany("insert into amended values (?, ?, ?, ?)", [list(r) for r in rows])
         of = dict(self._of)  # whoever reads meanwhile keeps what it has
-        for tag, time, value, quality in rows:
-            of[tag] = {**of.get(tag, {}), time: (value, quality)}
+        for tag, mine in _by_tag(samples).items():
+            of[tag] = _newest(Samples.concat([of[tag], mine]) if tag in of else mine)
         self._of = of
 
     def forget(self, before: int) -> None:
         """Raw samples from before that time are gone."""
         with self.store.change() as db:
             db.execute("delete from amended where time < ?", [before])
-        kept = {
-            tag: {time: one for time, one in of.items() if time >= before}
-            for tag, of in self._of.items()
-        }
-        self._of = {tag: of for tag, of in kept.items() if of}
+        kept = {tag: of.where(of.time >= before) for tag, of in self._of.items()}
+        self._of = {tag: of for tag, of in kept.items() if len(of)}
 
     def within(self, tag: int, start: int, end: int) -> bool:
-        return any(start <= time < end for time in self._of.get(tag, ()))
+        of = self._of.get(tag)
+        if of is None:
+            return False
+        first, last = np.searchsorted(of.time, (start, end)).tolist()
+        return first < last
 
     def over(self, samples: Samples) -> Samples:
         """The same samples, with the newer values in place."""
@@ -88,9 +91,9 @@ class Amended:
         value, quality = samples.value.copy(), samples.quality.copy()
         for tag in tags:
             of = self._of[tag]
-            times = np.fromiter(of, "i8", len(of))
-            for i in np.flatnonzero((samples.tag == tag) & np.isin(samples.time, times)).tolist():
-                value[i], quality[i] = of[int(samples.time[i])]
+            mine = np.flatnonzero((samples.tag == tag) & np.isin(samples.time, of.time))
+            there = np.searchsorted(of.time, samples.time[mine])
+            value[mine], quality[mine] = of.value[there], of.quality[there]
         return Samples(samples.tag, samples.time, value, quality)
 
     def window(self, tag: int, start: int, end: int, points: int) -> Samples:
@@ -112,9 +115,14 @@ class Amended:
 
     def rows(self, tags: Sequence[int]) -> Samples:
         """All newer values of these tags."""
-        found = [
-            Samples.of(tag, list(of), [v for v, _ in of.values()], [q for _, q in of.values()])
-            for tag in tags
-            if (of := self._of.get(int(tag)))
-        ]
-        return Samples.concat(found)
+        return Samples.concat([of for tag in tags if (of := self._of.get(int(tag))) is not None])
+
+
+def _by_tag(samples: Samples) -> dict[int, Samples]:
+    return {tag: samples.where(samples.tag == tag) for tag in np.unique(samples.tag).tolist()}
+
+
+def _newest(samples: Samples) -> Samples:
+    """The last one written of each time, in order of time. Of one tag."""
+    _, back = np.unique(samples.time[::-1], return_index=True)
+    return samples.where(len(samples) - 1 - back)

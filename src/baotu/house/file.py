@@ -77,7 +77,7 @@ def examine(
         reader = Reader(Document(text, path.name))
     except FileNotFoundError:
         return None, [
-            ConfigError("no such file", str(path), "write one with `baotu config --sample`")
+            ConfigError("no such file", str(path), "write one with `baotu config --sample node`")
         ]
     except UnicodeDecodeError:
         return None, [ConfigError("not UTF-8", str(path), "save it as UTF-8")]

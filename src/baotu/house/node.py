@@ -137,9 +137,16 @@ class Node:
     def _links(self, field: Field) -> None:
         figures = dict(field.link.figures())
         figures["missing"] = figures.get("dropped", 0.0)
-        linked = bool(figures.get("linked"))
-        why = "" if linked else "the hub does not answer; samples wait on this disk"
-        state = "up" if linked and not figures.get("trouble") else "down"
+        linked = field.link.linked
+        state, why = "up", ""
+        if linked is None:  # nothing was asked of the hub yet: a new node is no fault
+            state, why = (
+                ("starting", "") if field.tags() else ("off", "no tags yet, nothing to send")
+            )
+        elif not linked:
+            state, why = "down", "the hub does not answer; samples wait on this disk"
+        elif figures.get("trouble"):
+            state = "down"
         known = next((h for h in self.board.healths("link") if h.name == field.name), None)
         since = known.since if known is not None and known.state == state else self.clock.now()
         self.board.put(

@@ -8,6 +8,7 @@ work instead of many that contend for the interpreter.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -77,6 +78,7 @@ class Committer:
         self._waiting: deque[Place] = deque()
         self._gate = threading.Lock()
         self._led = False
+        self._shared = False  # the last group had several callers
         self._told: deque[tuple[Sequence[Change], Sequence[Part]]] = deque()
         self._telling = False
 
@@ -140,12 +142,15 @@ class Committer:
 
     def _group(self) -> list[Place]:
         group: list[Place] = []
+        if self._shared:  # those who were just answered come again: one turn of the interpreter
+            os.sched_yield()  # for them, or this group is one deed with an fsync of its own
         with self._gate:
             size = 0
             while self._waiting and size < GROUP:
                 place = self._waiting.popleft()
                 group.append(place)
                 size += len(place.deeds)
+            self._shared = len(group) > 1
         return group
 
     def _commit(self, deeds: Sequence[Deed], changes: list[Change], parts: list[Part]) -> list[Any]:

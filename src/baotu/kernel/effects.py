@@ -29,6 +29,7 @@ DAY = 24 * 3600 * 10**9
 RECEIPTS_KEPT, EVENTS_KEPT = 7 * DAY, 30 * DAY
 LANES = 3  # questions under way at once, all but one of them slow: see `Lanes`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SORTED = json.JSONEncoder(sort_keys=True, default=str)
 Answer = TypeVar("Answer")
 __all__ = ["Chain", "Deed", "Permissions"]
 
@@ -241,5 +242,4 @@ class Chain:
 
 
 def digest(arguments: Mapping[str, Any]) -> str:
-    text = json.dumps(arguments, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(SORTED.encode(arguments).encode()).hexdigest()

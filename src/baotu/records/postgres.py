@@ -9,7 +9,7 @@ import ipaddress
 import re
 import select
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,7 @@ class Kept(psycopg.Connection[Any]):
 
 
 class PostgresWire(PlainWire):
+    broken = psycopg.IntegrityError
     mark_word = "%s"
     returning = " RETURNING id"
 
@@ -69,12 +70,6 @@ class PostgresWire(PlainWire):
 
     def in_transaction(self) -> bool:
         return self.raw.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
-
-    def told(self, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except psycopg.IntegrityError as error:
-            raise self.blame(error) or error from None
 
     def id_of(self, cursor: Any) -> int:
         return int(cursor.fetchone()[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,7 @@ class Kept(sqlite3.Connection):
 
 
 class SqliteWire(PlainWire):
-    def told(self, work: Callable[[], Any]) -> Any:
-        try:
-            return work()
-        except sqlite3.IntegrityError as error:
-            raise self.blame(error) or error from None
+    broken = sqlite3.IntegrityError
 
     def id_of(self, cursor: Any) -> int:
         return int(cursor.lastrowid)

@@ -19,6 +19,7 @@ class PlainWire(ABC):
     begins and ends transactions, so a session that fails cannot take the group with it.
     """
 
+    broken: type[Exception]  # what the driver raises where a constraint is broken
     mark_word = "?"
     returning = ""
 
@@ -26,7 +27,8 @@ class PlainWire(ABC):
         self.connection, self.known, self.read_only = connection, known, read_only
         self.raw: Any = connection.connection.driver_connection
         self.organisation = ""
-        self._inserts: dict[str, str] = {}
+        self._inserts: dict[str, str] = {}  # text by table
+        self._looks: dict[str, str] = {}
 
     def enter(self, organisation: str) -> None:
         self.organisation = organisation
@@ -54,8 +56,7 @@ class PlainWire(ABC):
 
     def many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         if rows:
-            cursor = self.raw.cursor()
-            self.told(lambda: cursor.executemany(self.sql(sql), rows))
+            self.told(self.raw.cursor().executemany, self.sql(sql), rows)
 
     def mark(self) -> None:
         self.raw.execute("SAVEPOINT part")
@@ -78,16 +79,22 @@ class PlainWire(ABC):
         return self.id_of(self.execute(sql, values))
 
     def has(self, table: str, id: int, organisation: str) -> bool:
-        quote = self.connection.dialect.identifier_preparer.quote
-        sql = f"SELECT 1 FROM {quote(table)} WHERE id = ? AND organisation = ?"
-        return bool(self.rows(sql, (id, organisation)))
+        sql = self._looks.get(table)
+        if sql is None:
+            quote = self.connection.dialect.identifier_preparer.quote
+            sql = self.sql(f"SELECT 1 FROM {quote(table)} WHERE id = ? AND organisation = ?")
+            self._looks[table] = sql
+        return bool(self.execute(sql, (id, organisation)).fetchall())
 
     def execute(self, sql: str, values: Sequence[Any]) -> Any:
-        return self.told(lambda: self.raw.execute(sql, values))
+        return self.told(self.raw.execute, sql, values)
 
-    @abstractmethod
-    def told(self, work: Callable[[], Any]) -> Any:
+    def told(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Run it; a broken constraint is raised as Conflict, naming the column."""
+        try:
+            return work(*arguments)
+        except self.broken as error:
+            raise self.blame(error) or error from None
 
     @abstractmethod
     def id_of(self, cursor: Any) -> int: ...

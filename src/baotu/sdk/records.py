@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BindParameter, Connection, select
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -18,6 +18,7 @@ from sqlalchemy.sql import Select
 
 from .errors import Conflict, Denied
 from .inside import CORE, judged, within
+from .keys import Key, in_order, key_of
 from .plain import Ask, Plan, ask_of, plan_of, settle
 from .tables import Table, money, references, refers
 
@@ -34,6 +35,7 @@ class Known:
     verdicts: dict[Any, tuple[str, ...]] = field(default_factory=dict)
     plans: dict[type, Plan | None] = field(default_factory=dict)
     asks: dict[Any, Ask | None] = field(default_factory=dict)  # None: SQLAlchemy's way
+    short: dict[Key, tuple[Ask, Any]] = field(default_factory=dict)  # and the statement: see keys
     within: Any = field(default_factory=lambda: within())
 
     def remember(self, place: dict[Any, Any], key: Any, value: Any) -> Any:
@@ -185,19 +187,13 @@ class Records(Session):
         """What a plain select finds, by a text made before; None: it goes SQLAlchemy's way."""
         if type(statement) is not Select or statement._with_options:
             return None
-        if statement._execution_options or (key := statement._generate_cache_key()) is None:
+        if statement._execution_options or (found := self._asked(statement)) is None:
             return None
-        ask = self._known.asks.get(key.key, ...)
+        ask, given = found
         wire = self._wire
         dialect = wire.connection.dialect
-        if ask is ...:
-            kept = statement.options(self._known.within)
-            made = ask_of(statement, kept, judged(statement), dialect)
-            ask = self._known.remember(self._known.asks, key.key, made)
-        if ask is None:
-            return None
         try:
-            values = ask.values(key.bindparams, self.organisation)
+            values = ask.values(given, self.organisation)
         except (ArithmeticError, AttributeError, TypeError, ValueError):
             return None  # SQLAlchemy says what is wrong with a value
         if self.autoflush and not self._is_clean():
@@ -208,6 +204,24 @@ class Records(Session):
         except dialect.loaded_dbapi.Error as error:  # in SQLAlchemy's words, as all others
             kind = dialect.loaded_dbapi.Error
             raise DBAPIError.instance(ask.sql, values, error, kind) from error
+
+    def _asked(self, statement: Select[Any]) -> tuple[Ask, Sequence[BindParameter[Any]]] | None:
+        """The text of a plain select, made before or now, and the values for it."""
+        known, short = self._known, key_of(statement)
+        if short is not None and (kept := known.short.get(short[0])) is not None:
+            return kept[0], short[1]
+        if (key := statement._generate_cache_key()) is None:
+            return None
+        ask = known.asks.get(key.key, ...)
+        if ask is ...:
+            inside = statement.options(known.within)
+            made = ask_of(statement, inside, judged(statement), self._wire.connection.dialect)
+            ask = known.remember(known.asks, key.key, made)
+        if ask is None:
+            return None
+        if short is not None and in_order(short[1], key.bindparams):
+            known.remember(known.short, short[0], (ask, statement))
+        return ask, key.bindparams
 
     def _inside(self, statement: Any) -> Any:
         """The same statement, kept inside the organisation; its tables are remembered."""

@@ -7,8 +7,17 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar, dataclass_transform
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, TypeDecorator
-from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, declared_attr, mapped_column
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Integer, TypeDecorator, event
+from sqlalchemy.orm import (
+    ColumnProperty,
+    DeclarativeBase,
+    Mapped,
+    MappedAsDataclass,
+    declared_attr,
+    mapped_column,
+)
+
+from .compare import Comparator
 
 CENT = Decimal("0.01")
 NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER
@@ -69,6 +78,14 @@ class Table(MappedAsDataclass, DeclarativeBase, kw_only=True):
     def __tablename__(cls) -> str:
         app = re.sub(r"(\.(tables|records))$", "", cls.__module__).rpartition(".")[2]
         return f"{app}_{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', cls.__name__).lower()}"
+
+
+@event.listens_for(Table, "attribute_instrument", propagate=True)
+def _compared(table: Any, name: str, attribute: Any) -> None:
+    """Each column of each table compares in our way."""
+    before = attribute.comparator
+    if type(before) is ColumnProperty.Comparator:
+        attribute.comparator = Comparator(before.prop, before._parententity)
 
 
 def references(table: Any) -> tuple[tuple[str, type[Table]], ...]:

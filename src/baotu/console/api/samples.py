@@ -46,6 +46,12 @@ FILES: dict[int | str, dict[str, Any]] = {
 
 
 def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+    _latest(api, rooms, finder)
+    _history(api, rooms, finder)
+    _export(api, rooms, finder)
+
+
+def _latest(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get("/latest", response_model=Columns, responses=ANSWERS, tags=["samples"])
     def latest(
         tag: Names = [],  # noqa: B006 # FastAPI copies it
@@ -63,6 +69,8 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
             ids = np.union1d(ids, ids_of([rooms.plant.tag(name) for name in tag]))
         return _answer(rooms.history.latest(ids), finder, accept, time)
 
+
+def _history(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get(
         "/history", response_model=Columns | BucketColumns, responses=ANSWERS, tags=["samples"]
     )
@@ -90,6 +98,8 @@ def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
             parts = [rooms.history.read(t.id, begin, stop, RAW_LIMIT) for t in tags]
         return _answer(parts, finder, accept, time)
 
+
+def _export(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     @api.get(
         "/export",
         responses=FILES,

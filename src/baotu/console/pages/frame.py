@@ -86,12 +86,13 @@ def _top(
         f'<a href="/{language}{quote(path)}">{escape(text)}</a><i>›</i>' for text, path in crumbs
     )
     name = "趵突" if language == "zh" else "Baotu"
+    beside = f"<span>{plant}</span>" if plant != name else ""
     where = in_language("位置 You are here", language)
     skip = in_language("跳到内容 Skip to content", language)
     menu = in_language("菜单 Menu", language)
     return f"""
 <a class="skip" href="#main">{skip}</a><header class="top">
-<a class="brand" href="/{language}" title="{plant}"><b>{name}</b><span>{plant}</span></a>
+<a class="brand" href="/{language}" title="{plant}"><b>{name}</b>{beside}</a>
 <nav class="crumbs" aria-label="{where}">{above}<h1 class="cut">{escape(title)}</h1></nav>
 <bt-pulse></bt-pulse><bt-counts></bt-counts>
 <button class="tool find" data-act="find" aria-label="{find}">{icon(FIND)}<span>{find}</span><kbd>Ctrl K</kbd></button>

@@ -17,7 +17,7 @@ from .address import parse
 from .answers import PageEnd, Reference, decode_values, references
 from .engineering import ANALOG, units_of
 from .link import Link
-from .status import refused
+from .status import reaching, refused
 from .values import kind_of
 
 OBJECTS = "i=85"
@@ -40,16 +40,17 @@ async def children(link: Link, nodes: Sequence[str]) -> list[list[Reference]]:
     places = list(range(len(nodes)))
     while True:
         ends: list[PageEnd] = []
-        for count, one in enumerate(references(await link.ask(request))):
-            if isinstance(one, PageEnd):
-                ends.append(one)
-            elif one.type not in (HAS_PROPERTY, HAS_SUBTYPE):
-                found[places[one.node]].append(one)
-            if count % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
-        for end in ends:
-            if end.status >> 31:
-                raise refused(end.status, f"{link.where}: browsing {nodes[places[end.node]]}")
+        with reaching(link.where, "browsing"):
+            for count, one in enumerate(references(await link.ask(request))):
+                if isinstance(one, PageEnd):
+                    ends.append(one)
+                elif one.type not in (HAS_PROPERTY, HAS_SUBTYPE):
+                    found[places[one.node]].append(one)
+                if count % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
+            for end in ends:
+                if end.status >> 31:
+                    raise refused(end.status, f"{link.where}: browsing {nodes[places[end.node]]}")
         more = [end for end in ends if end.more]
         if not more:
             return found
@@ -100,8 +101,9 @@ async def described(link: Link, met: Sequence[tuple[Reference, tuple[str, ...]]]
                 request.Parameters.NodesToRead.append(
                     ua.ReadValueId(NodeId=place, AttributeId=attribute)
                 )
-        values = [value for value, _ in decode_values(await link.ask(request))]
-        facts.update(zip(batch, zip(*[iter(values)] * len(_FACTS), strict=True), strict=True))
+        with reaching(link.where, "reading what variables are"):
+            values = [value for value, _ in decode_values(await link.ask(request))]
+            facts.update(zip(batch, zip(*[iter(values)] * len(_FACTS), strict=True), strict=True))
         await asyncio.sleep(0)
     units = await units_of(link, [one.target for one, _ in met if one.definition in ANALOG])
     return [

@@ -38,11 +38,11 @@ async def _batch(link: Link, nodes: Sequence[str]) -> dict[str, str]:
         if not told:
             return {}
         values = await session.read_attributes([one for _, one in told], ua.AttributeIds.Value)
-    return {
-        node: unit
-        for (node, _), value in zip(told, values, strict=True)
-        if (unit := _unit(value.Value.Value if value.Value is not None else None))
-    }
+        return {
+            node: unit
+            for (node, _), value in zip(told, values, strict=True)
+            if (unit := _unit(value.Value.Value if value.Value is not None else None))
+        }
 
 
 def _path(link: Link, node: str) -> ua.BrowsePath:

@@ -25,8 +25,10 @@ async def enum_names(link: Link, addresses: Sequence[Address]) -> list[Mapping[i
             request.Parameters.NodesToRead.append(
                 ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.DataType)
             )
-        answer = decode_values(await link.ask(request))
-        types += [value if isinstance(value, str) else "i=0" for value, _ in answer]
+        with reaching(link.where, "reading data types"):
+            answer = decode_values(await link.ask(request))
+            for _, (value, _) in zip(request.Parameters.NodesToRead, answer, strict=True):
+                types.append(value if isinstance(value, str) else "i=0")
     names = {one: await _of_type(link, one) for one in set(types) if not _built_in(one)}
     return [names.get(one, {}) for one in types]
 
@@ -64,7 +66,7 @@ async def _read(link: Link, node: str) -> Mapping[int, str]:
         answer = await link.client.uaclient.session.read_attributes(
             [ua.NodeId.from_string(node)], ua.AttributeIds.Value
         )
-    value = answer[0].Value.Value if answer[0].Value is not None else None
+        value = answer[0].Value.Value if answer[0].Value is not None else None
     names: dict[int, str] = {}
     for place, one in enumerate(value if isinstance(value, list) else []):
         if isinstance(one, ua.LocalizedText):

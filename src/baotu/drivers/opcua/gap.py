@@ -19,7 +19,7 @@ from baotu.sdk import Line, Malformed, Refused, Samples, Unreachable
 from .answers import HistoryPart, decode_history, decode_values
 from .columns import Handles
 from .link import Link
-from .status import name_of
+from .status import name_of, reaching
 from .values import fallback
 from .watch import Item
 
@@ -134,10 +134,12 @@ class Gaps:
             ua.ReadValueId(NodeId=self._id(node.item), AttributeId=ua.AttributeIds.UserAccessLevel)
             for node in nodes
         ]
-        levels = decode_values(await self.link.ask(request))
+        with reaching(self.link.where, "asking who keeps a history"):
+            levels = decode_values(await self.link.ask(request))
+            asked = list(zip(nodes, levels, strict=True))
         found = [
             node
-            for node, (level, _) in zip(nodes, levels, strict=True)
+            for node, (level, _) in asked
             if isinstance(level, int) and level & HISTORY_READ and self.gate.waits(node.item.tag.id)
         ]
         self.without += len(nodes) - len(found)

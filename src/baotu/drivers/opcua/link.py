@@ -74,7 +74,7 @@ class Link:
     async def ask(self, request: object, timeout_s: float | None = None) -> bytes:
         """The body of the answer. timeout_s: 0 waits for ever, None takes the setting.
 
-        Raises Unreachable, also when the server refuses the whole request.
+        Raises Unreachable, also when the server refuses the whole request, and Malformed.
         """
         with reaching(self.where, type(request).__name__.removesuffix("Request")):
             answer = bytes(await self.protocol.send_request(request, timeout_s))
@@ -91,13 +91,15 @@ class Link:
             values = await self.client.uaclient.session.read_attributes(
                 nodes, ua.AttributeIds.Value
             )
-        found = [one.Value.Value if one.Value is not None else None for one in values]
-        self.namespaces = list(found[0] or [])
-        most = self.settings.batch
-        told = [
-            min(most, usual, value) if isinstance(value, int) and value > 0 else min(most, usual)
-            for value, (_, usual) in zip(found[1:], _LIMITS, strict=True)
-        ]
+            found = [one.Value.Value if one.Value is not None else None for one in values]
+            self.namespaces = list(found[0] or [])
+            most = self.settings.batch
+            told = [
+                min(most, usual, value)
+                if isinstance(value, int) and value > 0
+                else min(most, usual)
+                for value, (_, usual) in zip(found[1:], _LIMITS, strict=True)
+            ]
         self.limits = Limits(read=told[0], browse=told[1], items=told[2], history=told[3])
 
     async def watch(self) -> None:
@@ -138,7 +140,7 @@ class Link:
 
 
 async def open_link(settings: ClientSettings, where: str) -> Link:
-    """Raises Unreachable with what to do, whatever the reason."""
+    """Raises Unreachable with what to do, whatever the reason, and Malformed."""
     name, port = host(settings.endpoint)
     shown = f"[{name}]" if ":" in name else name
     path = urlsplit(settings.endpoint).path

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from asyncua import ua
 from asyncua.crypto.uacrypto import InvalidSignature
 
-from baotu.sdk import Quality, Refused, Unreachable
+from baotu.sdk import BaotuError, Malformed, Quality, Refused, Unreachable
 from baotu.sdk.quality import from_status
 
 _HINTS = {
@@ -36,6 +37,12 @@ _REASONS = {
     "BadTooManyMonitoredItems": Quality.BAD_OUT_OF_SERVICE,
 }
 
+# Of what it reads the library checks little: this is what its decoders raise
+NONSENSE = (
+    ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError,
+    RecursionError, struct.error,
+)  # fmt: skip
+
 
 def name_of(code: int) -> str:
     """`BadNodeIdUnknown` for 0x80340000; the number itself when it has no name."""
@@ -55,7 +62,8 @@ def refused(code: int, what: str) -> Refused:
 
 @contextmanager
 def reaching(where: str, doing: str) -> Iterator[None]:
-    """Whatever goes wrong with the connection inside becomes Unreachable, in words."""
+    """Whatever goes wrong with the connection inside becomes Unreachable, in words; an answer that
+    the library cannot read, or that does not fit what was asked, becomes Malformed."""
     try:
         yield
     except ua.UaStatusCodeError as error:
@@ -71,3 +79,7 @@ def reaching(where: str, doing: str) -> Iterator[None]:
         raise Unreachable(f"{where}: {doing} failed: a signature is wrong") from error
     except ua.UaError as error:
         raise Unreachable(f"{where}: {doing} failed: {error}") from error
+    except BaotuError:
+        raise
+    except NONSENSE as error:
+        raise Malformed(f"{where}: {doing}: the answer makes no sense: {error!r}") from error

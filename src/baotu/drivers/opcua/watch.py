@@ -155,8 +155,8 @@ class Watch:
             answer = await self.link.client.uaclient.session._send_request(request)
             told = ua.ua_binary.struct_from_binary(ua.CreateMonitoredItemsResponse, answer)
             told.ResponseHeader.ServiceResult.check()
-        for place, result in zip(asked, told.Results, strict=True):
-            codes[place] = int(result.StatusCode.value)
+            for place, result in zip(asked, told.Results, strict=True):
+                codes[place] = int(result.StatusCode.value)
         return codes
 
     def _item(self, item: Item, node: ua.NodeId) -> ua.MonitoredItemCreateRequest:

@@ -41,9 +41,9 @@ async def write_value(
         )
     ]  # fmt: skip
     with reaching(link.where, f"writing {tag.address}"):
-        codes = await link.client.uaclient.session.write(request.Parameters)
-    if codes[0].value >> 31:
-        raise refused(int(codes[0].value), f"{link.where}: writing {tag.address}")
+        code = int((await link.client.uaclient.session.write(request.Parameters))[0].value)
+    if code >> 31:
+        raise refused(code, f"{link.where}: writing {tag.address}")
     return await _read_back(link, node, index, plain(made), tag.address, names, tag.kind == "text")
 
 

@@ -44,6 +44,12 @@ class PumpFigure(Table):
     below: Mapped[bool] = mapped_column(default=False)
 
 
+NONE = (
+    "还没有算出效率：需要一个类型为 Pump 的资产，有流量、吸入与排出压力、功率四个位号，满一分钟后出现。 No efficiency yet: it takes an asset of type"
+    " Pump with tags of flow, suction and discharge pressure and power, and a minute of their samples."
+)
+
+
 class Pumping(App):
     """Efficiency and specific energy of every pump, against a target. 泵效率与单位能耗。"""
 
@@ -121,7 +127,7 @@ class Pumping(App):
             "目标，% Target, %",
         )
         table = view.Table(columns, rows, title="泵能效 Pump efficiency", links=links)
-        return view.column(table, view.Form("set_target"))
+        return view.column(table if found else view.Markdown(NONE), view.Form("set_target"))
 
 
 def figure_of(records: Records, pump: str) -> PumpFigure:

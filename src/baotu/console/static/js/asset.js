@@ -1,5 +1,5 @@
 /** Levels 2 and 3: a place with what is in it, or an asset with its values, trend and alarms. */
-import { Part, assetLink, base, empty, get, h, query, t, trendLink, unit } from "./core.js";
+import { Part, assetLink, base, byName, empty, get, h, query, t, trendLink, unit } from "./core.js";
 import { TrendChart } from "./chart.js";
 import { alarmLine } from "./alarmline.js";
 import { spaced } from "./words.js";
@@ -79,7 +79,7 @@ class AssetPage extends Part {
   }
 
   async inside(children) {
-    const some = children.slice(0, SHOWN_CHILDREN);
+    const some = children.sort(byName).slice(0, SHOWN_CHILDREN);
     const { tags } = await get(`tags?${query({ under: this.path, limit: 2000, offset: 0 })}`);
     const below = (path) => tags.filter((tag) => tag.asset === path || tag.asset.startsWith(`${path}/`));
     const values = {};

@@ -1,6 +1,6 @@
 /** A trend on ECharts: any range by wheel, drag and pinch, extremes kept, one axis for each unit. */
 import { echarts } from "nicegui-echart";
-import { clock, get, query, t, unit } from "./core.js";
+import { clock, get, grouped, query, t, unit } from "./core.js";
 import { live } from "./live.js";
 import { byTag } from "./shapes.js";
 
@@ -51,7 +51,7 @@ export class TrendChart extends EventTarget {
     const left = Math.ceil(units.length / 2), right = Math.floor(units.length / 2);
     const yAxis = units.map((name, n) => ({
       ...(this.words[name] ? { type: "category", data: this.words[name], name: "" } : { type: "value", scale: true, name }), position: n % 2 ? "right" : "left", offset: Math.floor(n / 2) * step, nameGap: 8,
-      nameTextStyle: { color: text, align: n % 2 ? "left" : "right" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12 },
+      nameTextStyle: { color: text, align: n % 2 ? "left" : "right" }, axisLabel: { color: text, hideOverlap: true, fontSize: narrow ? 10 : 12, ...(this.words[name] ? {} : { formatter: grouped }) },
       axisLine: { show: units.length > 1, lineStyle: { color: line } }, splitLine: { show: n === 0, lineStyle: { color: line } }, splitNumber: 4,
     }));
     const only = this.tags.length === 1 ? this.tags[0] : null;

@@ -126,12 +126,15 @@ export function toast(text, wrong = false) {
 /** A path that is cut at its beginning, as its end tells more. */
 export const tail = (path) => h("span", { class: "cut tail", title: path }, h("bdi", {}, path));
 
+/** Assets in the order people count: unit-2 before unit-10. */
+export const byName = (a, b) => a.path.localeCompare(b.path, undefined, { numeric: true });
+
 export const link = (path) => (path.startsWith("/") ? base + path : path);
 export const assetLink = (path) => `${base}/asset/${path.split("/").map(encodeURIComponent).join("/")}`;
 export const trendLink = (names) => `${base}/trends?${query({ tag: names })}`;
 
-const UNITS = { Cel: "°C", "1": "", "/min": "r/min", "kW.h": "kW·h", "m3/h": "m³/h", "kW.h/m3": "kW·h/m³", "m/s2": "m/s²", Ohm: "Ω", deg: "°", "[degF]": "°F", m3: "m³", m2: "m²" };
-export const unit = (code) => UNITS[code] ?? (code || "").replace(/\./g, "·").replace(/3\b/g, "³").replace(/2\b/g, "²");
+const UNITS = { Cel: "°C", "1": "", "/min": "r/min", "kW.h": "kW·h", "m3/h": "m³/h", "kW.h/m3": "kW·h/m³", "m/s2": "m/s²", deg: "°", "[degF]": "°F", m3: "m³", m2: "m²" };
+export const unit = (code) => UNITS[code] ?? (code || "").replace(/Ohm\b/, "Ω").replace(/\./g, "·").replace(/3\b/g, "³").replace(/2\b/g, "²");
 
 /** As many decimals as a reader can use: by the width of the normal range, else by size. */
 export function number(value, tag = {}) {
@@ -141,8 +144,10 @@ export function number(value, tag = {}) {
   const scale = tag.low != null && tag.high != null && tag.high > tag.low ? tag.high - tag.low : Math.abs(value);
   const decimals = scale >= 1000 ? 0 : scale >= 20 ? 1 : scale >= 2 ? 2 : 3;
   const text = value.toFixed(Number.isInteger(value) && tag.low == null ? 0 : decimals);
-  return text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
+  return grouped(text);
 }
+/** Thin spaces between thousands, in both languages. */
+export const grouped = (text) => String(text).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
 
 const two = (n) => String(n).padStart(2, "0");
 export function clock(time, date = "auto") {

@@ -15,17 +15,19 @@ class Edges extends Part {
     const sign = JSON.stringify(healths.map((one) => [one, ago(one.since)]));
     if (sign === this.sign) return;
     this.sign = sign;
-    if (!healths.length) return this.replaceChildren(h("section", { class: "panel" }, empty("还没有设备：在配置里写一个 [[device]]，边缘会连上去并在这里报告。 No devices yet: write a [[device]] into the configuration; its edge connects and reports here.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration")))));
+    const none = !healths.some((one) => one.kind === "device");
     this.opened = new Set([...this.querySelectorAll(".figures.all")].map((one) => one.dataset.of));
     const order = [...new Set([...Object.keys(KINDS), ...healths.map((one) => one.kind)])];
-    this.replaceChildren(...order.map((kind) => this.group(kind, healths.filter((one) => one.kind === kind))).filter(Boolean));
+    const groups = order.map((kind) => this.group(kind, healths.filter((one) => one.kind === kind)));
+    if (none) groups.unshift(h("section", { class: "panel" }, empty("还没有设备：在配置里写一个 [[device]]，边缘会连上去并在这里报告。 No devices yet: write a [[device]] into the configuration; its edge connects and reports here.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration")))));
+    this.replaceChildren(...groups.filter(Boolean));
   }
 
   group(kind, healths) {
     if (!healths.length) return null;
     healths.sort((a, b) => WORST.indexOf(a.state) - WORST.indexOf(b.state));
-    const up = healths.filter((one) => one.state === "up").length;
-    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, kinds(kind)), h("span", { class: "small muted" }, `${up}/${healths.length} ${t("正常 up")}`)),
+    const meant = healths.filter((one) => one.state !== "off"), up = meant.filter((one) => one.state === "up").length;
+    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, kinds(kind)), h("span", { class: "small muted" }, meant.length ? `${up}/${meant.length} ${t("正常 up")}` : "")),
       h("ul", { class: "parts" }, healths.map((one) => this.row(one))));
   }
 

@@ -1,5 +1,5 @@
 /** The frame: theme, language, menu, tree of assets, open alarms, whether values are live. */
-import { Part, assetLink, base, clock, get, h, query, svg, t, trendLink, zh } from "./core.js";
+import { Part, assetLink, base, byName, clock, get, h, query, svg, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
 import { openPalette } from "./palette.js";
 import { shape, tallies } from "./shapes.js";
@@ -95,8 +95,9 @@ class Tree extends Part {
     this.replaceChildren(h("h2", {}, t("资产 Assets")), ...(rows.length ? rows : [none]));
   }
   rows(asset, depth) {
-    const inside = [...(this.below.get(asset.path) ?? []), ...(this.leaves?.get(asset.path) ?? (this.onTrends && asset.level === "asset" ? [{ wait: true }] : []))];
-    const open = this.open.has(asset.path);
+    const open = this.open.has(asset.path), below = this.below.get(asset.path) ?? [];
+    if (open) below.sort(byName);
+    const inside = [...below, ...(this.leaves?.get(asset.path) ?? (this.onTrends && asset.level === "asset" ? [{ wait: true }] : []))];
     const label = t(asset.title) || asset.path.split("/").pop();
     const row = h("div", { class: "twig", role: "treeitem", "aria-expanded": inside.length ? String(open) : null, style: `padding-left:${4 + depth * 9}px` },
       inside.length ? h("button", { tabindex: -1, "aria-label": `${t(open ? "收起 Close" : "展开 Open")} ${label}`, onclick: () => this.toggle(asset.path) }, open ? "▾" : "▸") : h("button", { tabindex: -1, disabled: true, "aria-hidden": "true" }),
@@ -134,7 +135,7 @@ class Tree extends Part {
 
 function group(assets) {
   const found = new Map();
-  for (const a of assets) found.set(a.parent, [...(found.get(a.parent) ?? []), a]);
+  for (const a of assets) found.has(a.parent) ? found.get(a.parent).push(a) : found.set(a.parent, [a]);
   return found;
 }
 

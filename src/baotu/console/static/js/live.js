@@ -1,12 +1,17 @@
-/** One live channel for the page: who wants a tag is told its newest value, at most twice a second. */
+/**
+ * One live channel for the page: who wants a tag is told its newest value, with the next frame. A value
+ * that moves on waits until it was readable, and all wait while painting is dear; no list of old ones grows.
+ */
 
-const GAP_MS = 450;
+const READABLE_MS = 200; // a tag moves at most five times a second; one that stands still is no move
+const SHARE = 0.2; // of the time at most goes into painting
 const SILENT_MS = 15000;
 
 class Live extends EventTarget {
   wants = new Map(); // name → Set of listeners
-  last = new Map(); // name → {value, time, quality, shown}
-  later = new Map();
+  last = new Map(); // name → {value, time, quality, moved}
+  later = new Map(); // name → the newest that was heard and not yet shown
+  free = 0; // painting may begin again, by performance.now()
   heard = Date.now();
   state = "opening";
   wait = 250;
@@ -27,7 +32,7 @@ class Live extends EventTarget {
       this.tell("lost");
       setTimeout(() => this.open(), (this.wait = Math.min(this.wait * 2, 5000)));
     };
-    this.timer ??= setInterval(() => this.flush(), 100);
+    this.timer ??= setInterval(() => this.listen(), 1000);
   }
 
   tell(state) {
@@ -40,6 +45,10 @@ class Live extends EventTarget {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(wish));
   }
 
+  listen() {
+    if (this.state === "live" && this.wants.size && Date.now() - this.heard > SILENT_MS) this.tell("silent");
+  }
+
   hear(told) {
     this.heard = Date.now();
     if (told.changed) this.dispatchEvent(new CustomEvent("changed", { detail: told.changed }));
@@ -47,24 +56,44 @@ class Live extends EventTarget {
     this.tell("live");
     for (let n = 0; n < told.tag.length; n++) {
       const name = told.tag[n];
-      const sample = { value: told.value[n], time: told.time[n], quality: told.quality[n] };
-      const known = this.last.get(name);
-      if (known && this.heard - known.shown < GAP_MS) this.later.set(name, sample);
-      else this.show(name, sample);
+      if (this.wants.has(name)) this.later.set(name, { value: told.value[n], time: told.time[n], quality: told.quality[n] });
     }
+    this.plan();
   }
 
-  show(name, sample) {
-    sample.shown = Date.now();
+  /** Paint with the first frame in which something may be shown. */
+  plan() {
+    if (this.planned || !this.later.size) return;
+    this.planned = true;
+    const now = performance.now();
+    let due = Infinity;
+    for (const [name, sample] of this.later) if ((due = Math.min(due, this.due(name, sample))) <= now) break;
+    setTimeout(() => requestAnimationFrame(() => this.paint()), Math.max(due, this.free) - now);
+  }
+
+  /** When this sample may be shown, by performance.now(). */
+  due(name, sample) {
+    const known = this.last.get(name);
+    return known && moved(known, sample) ? known.moved + READABLE_MS : 0;
+  }
+
+  paint() {
+    const began = performance.now();
+    afterFrame(() => {
+      const now = performance.now();
+      this.free = now + (now - began) * (1 / SHARE - 1);
+      this.planned = false;
+      this.plan();
+    });
+    for (const [name, sample] of this.later) if (this.due(name, sample) <= began) this.show(name, sample, began);
+  }
+
+  show(name, sample, now) {
+    const known = this.last.get(name);
+    sample.moved = known && !moved(known, sample) ? known.moved : now;
     this.last.set(name, sample);
     this.later.delete(name);
-    for (const listener of this.wants.get(name) ?? []) listener(sample, name);
-  }
-
-  flush() {
-    const now = Date.now();
-    for (const [name, sample] of this.later) if (now - this.last.get(name).shown >= GAP_MS) this.show(name, sample);
-    if (this.state === "live" && this.wants.size && now - this.heard > SILENT_MS) this.tell("silent");
+    for (const listener of this.wants.get(name)) listener(sample, name);
   }
 
   /** listener({value, time, quality}, name); returns the way to stop. */
@@ -88,6 +117,15 @@ class Live extends EventTarget {
       if (left.length) this.say({ unsubscribe: left });
     };
   }
+}
+
+const moved = (known, sample) => known.value !== sample.value || known.quality !== sample.quality;
+
+/** Runs work when the frame that is being drawn has been laid out and painted. */
+function afterFrame(work) {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => (port1.close(), work());
+  port2.postMessage(0);
 }
 
 export const live = new Live();

@@ -1,5 +1,5 @@
 /** Level 1: the site in one glance, without scrolling on a desk. */
-import { Part, assetLink, base, clock, empty, get, h, link, query, t, trendLink, zh } from "./core.js";
+import { Part, assetLink, base, clock, empty, get, grouped, h, link, query, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
 import { Value, over, spark, state, tallies, traces } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
@@ -46,7 +46,7 @@ class Overview extends Part {
     if (!areas.length) return this.fill("areas", "区域 Areas", null, empty("还没有区域：在配置里写上设备和位号，资产树就会长出来。 No areas yet: configure devices and tags, and the asset tree grows.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration"))));
     this.fill("areas", "区域 Areas", null, h("div", { class: "tiles" }, areas.map((area) => {
       const worst = area.alarms.findIndex(Boolean) + 1;
-      const facts = [`${t("资产 Assets")} ${area.assets}`, `${t("位号 Tags")} ${area.tags}`];
+      const facts = [area.assets ? `${t("资产 Assets")} ${grouped(area.assets)}` : "", `${t("位号 Tags")} ${grouped(area.tags)}`].filter(Boolean);
       return h("a", { class: `tile area${worst ? ` worst${worst}` : ""}`, href: assetLink(area.path) },
         h("b", { class: "two" }, t(area.title) || area.path.split("/").pop()),
         worst ? tallies(area.alarms, true) : h("span", { class: "muted" }, t("无报警 No alarms")),
@@ -60,7 +60,7 @@ class Overview extends Part {
     this.tags = tags;
     this.values = Object.fromEntries(tags.map((tag) => [tag.name, new Value(tag, { bar: true })]));
     this.sparks = Object.fromEntries(tags.map((tag) => [tag.name, h("div", { class: "trace" })]));
-    const none = empty("还没有带限值的位号。 No tags with limits yet.", h("a", { class: "btn", href: `${base}/tags` }, t("位号 Tags")));
+    const none = empty("还没有带限值的位号：给位号写上 low 和 high，或在 [console] 的 key_values 里点名。 No tags with limits yet: give tags a low and a high, or name some in key_values of [console].", h("a", { class: "btn", href: `${base}/tags` }, t("位号 Tags")));
     this.fill("keys", "关键值 Key values", tags.length ? ["/trends?" + query({ tag: tags.slice(0, 4).map((tag) => tag.name) }), "趋势 Trends"] : null,
       tags.length ? h("div", { class: "keys", style: `--across:${across(tags.length)}` }) : none);
     this.panels.keys.querySelector("h2").after(h("span", { class: "small muted over" }));
@@ -89,7 +89,7 @@ class Overview extends Part {
     const wrong = links.filter((l) => !["up", "off"].includes(l.state));
     const kinds = { edge: "边缘 Edges", link: "链路 Links", device: "设备 Devices", server: "服务 Servers" };
     const sums = Object.entries(kinds).map(([kind, title]) => {
-      const these = links.filter((l) => l.kind === kind);
+      const these = links.filter((l) => l.kind === kind && l.state !== "off");
       const up = these.filter((l) => l.state === "up").length;
       return these.length ? h("span", { class: "chip" }, t(title), h("b", {}, `${up}/${these.length}`)) : null;
     });

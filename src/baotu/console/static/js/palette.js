@@ -1,5 +1,5 @@
 /** Search over pages, commands, alarms, assets and tags: Ctrl-K or /. The server finds, by pinyin too. */
-import { assetLink, base, get, h, link, problem, t, trendLink, unit } from "./core.js";
+import { assetLink, base, get, h, link, problem, t, tail, trendLink, unit } from "./core.js";
 import { openForm } from "./form.js";
 import { shape } from "./shapes.js";
 
@@ -38,12 +38,12 @@ const verbRow = (verb) => ({
   go: verb.kind === "page" ? link(`/app/${verb.app}/${verb.name}`) : null, run: () => openForm(verb),
 });
 const assetRow = (a) => ({ text: t(a.title) || a.path.split("/").pop(), kind: "资产 Asset", go: assetLink(a.path), detail: a.path });
-const tagRow = (tag) => ({ text: t(tag.title) || tag.property, kind: "位号 Tag", go: trendLink([tag.name]), detail: `${tag.name}${tag.unit ? " · " + unit(tag.unit) : ""}` });
+const tagRow = (tag) => ({ text: t(tag.title) || tag.property, kind: "位号 Tag", go: trendLink([tag.name]), detail: tag.name, unit: unit(tag.unit) });
 const alarmRow = (alarm) => ({ text: t(alarm.message), kind: "报警 Alarm", go: `${base}/alarms?alarm=${alarm.id}`, detail: alarm.asset, mark: shape(alarm.priority, alarm.hidden) });
 
 function show(list, rows, words, box) {
   const items = rows.map((row, n) => h("li", { role: "option", "aria-selected": String(n === 0), onclick: () => go(row, box) }, row.mark,
-    h("span", { class: "cut" }, row.text, row.detail ? h("span", { class: "muted small" }, `  ${row.detail}`) : null), h("small", {}, t(row.kind))));
+    h("span", { class: "text" }, h("span", { class: "cut" }, row.text), row.unit ? h("span", { class: "unit" }, row.unit) : null, row.detail ? tail(row.detail) : null), h("small", {}, t(row.kind))));
   list.replaceChildren(...(items.length ? items : [h("p", { class: "empty" }, `${t("没有找到 Nothing found for")} «${words}»`)]));
 }
 

@@ -60,7 +60,7 @@ export class Value {
     if (this.text.textContent !== text) this.text.textContent = text;
     if (this.text.className !== name) this.text.className = name;
     this.text.dataset.way = way;
-    this.text.title = `${code ? quality(code) + " · " : ""}${new Date(time).toLocaleString()}`;
+    this.text.title = `${code ? quality(code) + " · " : ""}${clock(time, "always")}`;
     const bad = code >= 128;
     if (bad) this.told(code, time);
     else this.bar?.show(value, way);

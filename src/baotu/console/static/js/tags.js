@@ -1,5 +1,5 @@
 /** The tag table: any number of rows, of which the browser holds what it shows. Pages come by offset. */
-import { Part, assetLink, base, clock, empty, get, h, query, t, tail, trendLink, unit, when } from "./core.js";
+import { Part, assetLink, base, clock, empty, get, grouped, h, query, t, tail, trendLink, unit, when } from "./core.js";
 import { live } from "./live.js";
 import { Value } from "./shapes.js";
 import { quality } from "./words.js";
@@ -65,7 +65,7 @@ class Tags extends Part {
     const asked = (this.asked = Symbol("search"));
     await this.fetch(0);
     if (asked !== this.asked) return;
-    this.querySelector(":scope > .problem") || (this.count.textContent = `${this.total.toLocaleString()} ${t("个位号 tags")}`);
+    this.querySelector(":scope > .problem") || (this.count.textContent = `${grouped(this.total)} ${t("个位号 tags")}`);
     if (!this.total && this.pages.size) this.view.append(this.search ? empty("没有匹配的位号，换几个字试试。 No tag matches; try other words.") : empty("还没有位号：在配置里写上设备和它的位号表。 No tags yet: configure a device with its tag file.", h("a", { class: "btn main-act", href: `${base}/config` }, t("打开配置 Open the configuration"))));
     this.measure();
   }

@@ -1,5 +1,5 @@
 /** Under a trend: what each tag did in the range seen, in figures; at the cursors; and in the period before. */
-import { base, clock, h, number, t, tail, unit } from "./core.js";
+import { base, clock, grouped, h, number, t, tail, unit } from "./core.js";
 import { colour } from "./chart.js";
 import { inWords } from "./notes.js";
 import { spaced } from "./words.js";
@@ -35,7 +35,7 @@ function whose(tag, n) {
 function hint(chart) {
   const [a, b] = chart.marks;
   const earlier = chart.offset ? `${t("点线 Dotted")}: ${inWords(chart.offset)}` : "";
-  const cursors = a ? `A ${clock(a, "always")}${b ? ` · B ${clock(b, "always")} · Δ ${((b - a) / 1000).toLocaleString()} s` : ""}` : t("点一下图设游标 A，再点设 B；滚轮缩放，拖动平移；可从资产树拖入。 Click the chart for cursor A, again for B; wheel to zoom, drag to move; drop assets and tags from the tree.");
+  const cursors = a ? `A ${clock(a, "always")}${b ? ` · B ${clock(b, "always")} · Δ ${grouped((b - a) / 1000)} s` : ""}` : t("点一下图设游标 A，再点设 B；滚轮缩放，拖动平移；可从资产树拖入。 Click the chart for cursor A, again for B; wheel to zoom, drag to move; drop assets and tags from the tree.");
   return [earlier, cursors].filter(Boolean).join(" · ");
 }
 

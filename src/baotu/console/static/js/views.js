@@ -1,5 +1,5 @@
 /** Words of an app's page that are drawn here: table, tiles, form. What they say comes as JSON. */
-import { Part, h, link, number, send, t, tail, toast, unit } from "./core.js";
+import { Part, clock, grouped, h, link, number, send, t, tail, toast, unit } from "./core.js";
 import { given, inputFor, openForm } from "./form.js";
 
 const told = (el) => JSON.parse(el.dataset.about);
@@ -17,6 +17,7 @@ class Table extends Part {
       rows.sort((a, b) => (key(a) > key(b) ? 1 : key(a) < key(b) ? -1 : 0) * (this.up ? 1 : -1));
     }
     const numeric = this.columns.map((_, n) => this.rows.length > 0 && this.rows.every((row) => row[n] === null || typeof row[n] === "number"));
+    this.decimals = this.columns.map((_, n) => (numeric[n] ? Math.max(0, ...this.rows.map((row) => fraction(row[n]))) : 0));
     const heads = this.columns.map((name, n) => h("th", { class: numeric[n] ? "num" : "", "aria-sort": this.by === n ? (this.up ? "ascending" : "descending") : null },
       h("button", { class: "sort", onclick: () => ((this.up = this.by === n ? !this.up : true), (this.by = n), this.draw()) }, t(name), this.by === n ? (this.up ? " ▲" : " ▼") : "")));
     if (this.actions.length) heads.push(h("th", {}));
@@ -26,7 +27,7 @@ class Table extends Part {
   }
   row({ cells, link: to }, numeric) {
     const shown = cells.map((cell, n) => {
-      const text = cell === null ? "–" : typeof cell === "number" ? cell.toLocaleString(undefined, { maximumFractionDigits: 3 }) : dated(cell);
+      const text = cell === null ? "–" : typeof cell === "number" ? grouped(cell.toFixed(numeric[n] ? this.decimals[n] : fraction(cell))) : dated(cell);
       if (n === 0) return h("td", { class: "first" }, to ? h("a", { href: link(to) }, to.startsWith("/asset/") ? tail(text) : text) : text);
       return h("td", { class: numeric[n] ? "num" : "", "data-head": t(this.columns[n]) }, text);
     });
@@ -37,8 +38,10 @@ class Table extends Part {
 
 function dated(text) {
   if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return t(String(text));
-  return new Date(text).toLocaleString(undefined, { hour12: false });
+  return clock(text, "always");
 }
+/** Decimals a number needs, three at most; a column takes the most of its numbers. */
+const fraction = (value) => (typeof value === "number" ? (String(Number(value.toFixed(3))).split(".")[1] ?? "").length : 0);
 
 class Tiles extends Part {
   start() {

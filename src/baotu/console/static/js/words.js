@@ -1,5 +1,5 @@
 /** Words for people: parts, states, outcomes, qualities, figures, reasons. All of them «中文 English». */
-import { t, zh } from "./core.js";
+import { grouped, t, zh } from "./core.js";
 
 /** Kinds of parts: one of them, and the heading over several. */
 export const KINDS = {
@@ -28,6 +28,9 @@ export const quality = (code) => (code < 64 ? t("好 Good") : `${t(code < 128 ? 
 /** Errors of operating systems and wires, in words; the exact text stays on hover. */
 const WHYS = [
   [/Connect call failed \('([^']+)', (\d+)/, (m) => `${at(m[1], m[2])} 拒绝连接：设备断网或未运行 Connection refused by ${at(m[1], m[2])}: the device is off or cut off`],
+  [/^the hub does not answer/, () => "中心没有应答，采样存在边缘的磁盘上 The hub does not answer; samples wait on the edge's disk"],
+  [/^no tags yet, nothing to send/, () => "还没有位号，没有要送的 No tags yet, nothing to send"],
+  [/^it is busy$/, () => "中心忙 The hub is busy"],
   [/Multiple exceptions|Connection refused|Errno 111/i, () => "对端拒绝连接：设备断网或未运行 Connection refused: the device is off or cut off"],
   [/Name or service not known|getaddrinfo|nodename nor servname/i, () => "主机名无法解析，检查地址 The host name cannot be resolved; check the address"],
   [/Network is unreachable|No route to host/i, () => "网络不可达，检查线缆和路由 The network is unreachable; check cables and routes"],
@@ -85,6 +88,5 @@ export function bytes(value) {
 }
 /** Thin spaces between thousands. */
 export function spaced(value, decimals = 3) {
-  const text = String(Number(value.toFixed(decimals)));
-  return text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
+  return grouped(Number(value.toFixed(decimals)));
 }

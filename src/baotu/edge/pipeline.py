@@ -135,9 +135,10 @@ class Pipeline:
     def _scaled(self, raw: Samples) -> Samples:
         columns, tag, value = self.columns, raw.tag, raw.value
         if columns.any_scaled:
-            value = value * columns.numerator[tag]
-            value += columns.addend[tag]
-            value /= columns.denominator[tag]
+            rules, rule = columns.rules, columns.rule[tag]
+            value = value * rules.numerator[rule]
+            value += rules.addend[rule]
+            value /= rules.denominator[rule]
         if columns.any_boolean and (truth := columns.kind[tag] == BOOLEAN).any():
             value = np.where(truth & ~np.isnan(value), value != 0, value)
         return raw if value is raw.value else Samples(tag, raw.time, value, raw.quality)
@@ -147,7 +148,8 @@ class Pipeline:
         columns, tag = self.columns, samples.tag
         if not columns.any_clamped or not len(tag):
             return samples
-        value = np.minimum(np.maximum(samples.value, columns.low[tag]), columns.high[tag])
+        rules, rule = columns.rules, columns.rule[tag]
+        value = np.minimum(np.maximum(samples.value, rules.low[rule]), rules.high[rule])
         moved = (value != samples.value) & ~np.isnan(value)
         if not moved.any():
             return samples

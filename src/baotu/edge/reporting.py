@@ -49,11 +49,12 @@ class Reporter:
             samples.quality.tolist(), strict=True,
         )  # fmt: skip
         for i, (tag, time, text, quality) in enumerate(rows):
-            changed = text != self._text.get(tag) or columns.band[tag] == 0
+            rule = columns.rule[tag]
+            changed = text != self._text.get(tag) or columns.rules.band[rule] == 0
             if (
                 quality != self._quality[tag]
                 or (changed and not empty[i])
-                or time - self._time[tag] >= columns.silence[tag]
+                or time - self._time[tag] >= columns.rules.silence[rule]
             ):
                 keep[i] = True
                 self._quality[tag], self._time[tag], self._text[tag] = quality, time, text
@@ -62,10 +63,11 @@ class Reporter:
     def reminders(self, now: int) -> np.ndarray:
         """Tags that were last reported bad and have been silent for their `max_silence`."""
         self._grow()
-        size, silence = self._columns.size, self._columns.silence
-        quality = self._quality[:size]
-        due = (quality >= Quality.BAD) & (quality != NEVER) & (silence[:size] != FOREVER)
-        return np.flatnonzero(due & (now - self._time[:size] >= silence[:size])).astype("i4")
+        quality = self._quality[: self._columns.size]
+        bad = np.flatnonzero((quality >= Quality.BAD) & (quality != NEVER))
+        silence = self._columns.rules.silence[self._columns.rule[bad]]
+        due = (silence != FOREVER) & (now - self._time[bad] >= silence)
+        return bad[due].astype("i4")
 
     def forget(self, tags: np.ndarray) -> None:
         """The next sample of these tags is their first again."""
@@ -79,13 +81,13 @@ class Reporter:
     def _round(self, samples: Samples) -> np.ndarray:
         """Which to keep, where no tag comes twice."""
         tag, time, value, quality = samples.tag, samples.time, samples.value, samples.quality
-        columns = self._columns
-        keep = ~(np.abs(value - self._value[tag]) < columns.band[tag])  # NaN counts as a change
+        rules, rule = self._columns.rules, self._columns.rule[tag]
+        keep = ~(np.abs(value - self._value[tag]) < rules.band[rule])  # NaN counts as a change
         bad = quality >= Quality.BAD
         if bad.any():
             keep &= ~(bad & np.isnan(value))
         keep |= quality != self._quality[tag]
-        keep |= time - self._time[tag] >= columns.silence[tag]
+        keep |= time - self._time[tag] >= rules.silence[rule]
         chosen = np.flatnonzero(keep)
         kept = tag[chosen]
         self._value[kept], self._time[kept] = value[chosen], time[chosen]
@@ -114,7 +116,7 @@ class Reporter:
         """Which to keep of one tag with many samples."""
         tag, columns = int(samples.tag[0]), self._columns
         empty = void(samples)
-        if columns.band[tag] == 0 and not empty.any():
+        if columns.rules.band[columns.rule[tag]] == 0 and not empty.any():
             keep = np.ones(len(samples), bool)
         else:
             keep = self._walked(tag, samples, empty)
@@ -125,7 +127,8 @@ class Reporter:
         return keep
 
     def _walked(self, tag: int, samples: Samples, empty: np.ndarray) -> np.ndarray:
-        band, silence = float(self._columns.band[tag]), int(self._columns.silence[tag])
+        rules, rule = self._columns.rules, self._columns.rule[tag]
+        band, silence = float(rules.band[rule]), int(rules.silence[rule])
         value, time = float(self._value[tag]), int(self._time[tag])
         quality = int(self._quality[tag])
         keep = []

@@ -103,9 +103,9 @@ class TagTable:
         ids = np.full(len(tags), -1, "i4")
         ids[places >= 0] = known.id[places[places >= 0]]
         new = np.flatnonzero(places < 0)
-        names = tags.pick(new).names()
-        first: dict[str, int] = {}
-        ids[new] = [first.setdefault(name, len(known) + 1 + len(first)) for name in names]
+        fresh = tags.pick(new)
+        first = fresh.places(fresh.names())  # of those that have the same name
+        ids[new] = len(known) + np.cumsum(first == np.arange(len(first)))[first]
         return ids
 
     def _own(self, edge: str, ids: np.ndarray, local: np.ndarray) -> None:

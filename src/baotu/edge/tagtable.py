@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from array import array
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import islice
 from zlib import crc32
 
 import numpy as np
 
 from baotu.sdk import ConfigError, Found, Tag
-from baotu.sdk.tags import ById, Tags
+from baotu.sdk.tags import CHUNK, ById, Tags
 
 from .registry import TagRegistry
 from .spec import DeviceSpec
@@ -31,11 +32,14 @@ class TagTable:
     def numbered(self, tags: Iterable[Tag]) -> Tags:
         """The same tags with their numbers. Raises ConfigError when a name comes twice."""
         tags = Tags.of(tags)
-        names = list(tags.names())
-        if len(set(names)) < len(names):
-            twice = Counter(names).most_common(1)[0][0]
+        again = np.flatnonzero(tags.places(tags.names()) != np.arange(len(tags)))
+        if len(again):
+            twice = tags.name(int(again[0]))
             raise ConfigError(f"two tags are called {twice!r}", hint="rename one of them")
-        return tags.numbered(self._registry.ids(names))
+        names, ids = tags.names(), array("i")
+        while part := list(islice(names, CHUNK)):
+            ids.extend(self._registry.ids(part))
+        return tags.numbered(np.array(ids, "i4"))
 
     def close(self) -> None:
         self._registry.close()

@@ -71,7 +71,7 @@ class Latest:
     def _reserve(self, size: int) -> None:
         if size <= len(self._time):
             return
-        extra = 2 * size - len(self._time)
+        extra = size + size // 4 - len(self._time)
         for name, fill in (
             ("_time", NEVER),
             ("_number", np.nan),

@@ -192,8 +192,13 @@ class Tags(Sequence[Tag]):
         return int(self.places((name,))[0])
 
     def places(self, names: Iterable[str]) -> np.ndarray:
-        """intp: the place of each name, -1 where there is none."""
-        names = list(names)
+        """intp: the place of each name, the first of those that have it; -1 where none has."""
+        rest, found = iter(names), [np.empty(0, np.intp)]
+        while part := list(islice(rest, CHUNK)):
+            found.append(self._places(part))
+        return np.concatenate(found)
+
+    def _places(self, names: Sequence[str]) -> np.ndarray:
         hashes, order = self._hashed()
         wanted = np.fromiter(map(hash, names), "i8", len(names))
         starts = np.searchsorted(hashes, wanted)

@@ -30,7 +30,7 @@ BESIDE: dict[str, dict[str, Line]] = {
             reference="ThingsBoard gateway 6,800/s; Neuron (C) 100 k at 30 % of 4 cores"
         ),
         "memory of the node, 100,000": Line(
-            cause="a node without a tag takes 178 MB (74 of it the libraries' files), the rest is "
+            cause="a node without a tag takes 172 MB (67 of it the libraries' files), the rest is "
             "DuckDB's cache, some 20 MB of tag tables and what a second of samples needs on its way"
         ),
         "memory of the node": Line(
@@ -44,8 +44,8 @@ BESIDE: dict[str, dict[str, Line]] = {
     "history": {
         "durable append": Line(
             reference="VictoriaMetrics 1.2–3.9 M/s, not fsynced, 42 MB",
-            cause="with 100 M values merging runs beside too; three runs of 20 M gave 1.57, "
-            "1.69 and 1.73 M/s on the same day: append, reader and keeper share two cores",
+            cause="with 100 M values merging runs beside too; two runs of 60 M gave 1.59 "
+            "and 1.65 M/s on the same day: append, reader and keeper share two cores",
         ),
         "one tag of 60 M": Line(
             reference="our proof 13 ms",
@@ -64,11 +64,10 @@ BESIDE: dict[str, dict[str, Line]] = {
     },
     "latency": {
         "device to": Line(
-            cause="sum of the waits on the way: poll 100 ms, collecting 50, fsync 20, channel 200"
+            cause="sum of the waits on the way: poll 100 ms, collecting 50, fsync 20, channel 100"
         ),
         "device to Chromium, every": Line(
-            cause="the page paints a tag at most every 450 ms, and readings that change nothing "
-            "count; reported by exception (a deadband) it is met"
+            cause="a tag that keeps moving is painted at most every 200 ms"
         ),
     },
     "commands": {

@@ -67,7 +67,7 @@ BESIDE: dict[str, dict[str, Line]] = {
             cause="sum of the waits on the way: poll 100 ms, collecting 50, fsync 20, channel 100"
         ),
         "device to Chromium, every": Line(
-            cause="a tag that keeps moving is painted at most every 200 ms"
+            cause="a tag that keeps moving is painted at most every 450 ms"
         ),
     },
     "commands": {

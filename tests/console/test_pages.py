@@ -75,7 +75,7 @@ def test_the_overview_is_one_screen(tab: Tab, site: str):
     tab.wait("document.querySelectorAll('.key .spark path[d^=M]').length === 12")
     assert tab.js("document.documentElement.scrollHeight") <= 900
     assert tab.js("document.querySelectorAll('.at-alarms .alarm').length") == 8
-    assert tab.js("[...document.querySelectorAll('.key .value')].every(v => v.innerText !== '–')")
+    tab.wait("[...document.querySelectorAll('.key .value')].every(v => v.innerText !== '–')")
 
 
 def test_the_language_is_chosen_by_the_browser_and_remembered(tab: Tab, site: str):

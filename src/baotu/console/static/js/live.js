@@ -3,7 +3,7 @@
  * that moves on waits until it was readable, and all wait while painting is dear; no list of old ones grows.
  */
 
-const READABLE_MS = 200; // a tag moves at most five times a second; one that stands still is no move
+const READABLE_MS = 450; // a tag moves at most twice a second; one that stands still is no move
 const SHARE = 0.2; // of the time at most goes into painting
 const SILENT_MS = 15000;
 

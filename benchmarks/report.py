@@ -44,8 +44,8 @@ BESIDE: dict[str, dict[str, Line]] = {
     "history": {
         "durable append": Line(
             reference="VictoriaMetrics 1.2–3.9 M/s, not fsynced, 42 MB",
-            cause="with 100 M values merging runs beside too; two runs of 60 M gave 1.59 "
-            "and 1.65 M/s on the same day: append, reader and keeper share two cores",
+            cause="append, reader and keeper share two cores; two runs of 60 M gave 1.59 and 1.65 M/s "
+            "on the same day",
         ),
         "one tag of 60 M": Line(
             reference="our proof 13 ms",

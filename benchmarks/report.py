@@ -30,7 +30,7 @@ BESIDE: dict[str, dict[str, Line]] = {
             reference="ThingsBoard gateway 6,800/s; Neuron (C) 100 k at 30 % of 4 cores"
         ),
         "memory of the node, 100,000": Line(
-            cause="a node without a tag takes 172 MB (67 of it the libraries' files), the rest is "
+            cause="a node without a tag takes 174 MB (73 of it the libraries' files), the rest is "
             "DuckDB's cache, some 20 MB of tag tables and what a second of samples needs on its way"
         ),
         "memory of the node": Line(

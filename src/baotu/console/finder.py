@@ -47,11 +47,8 @@ class Finder:
         self._named: tuple[int, ById] = (-1, ById(Tags.of(())))
         self._titles: tuple[int, dict[str, str]] = (-1, {})
         self._assets: tuple[tuple[str, str, str], ...] = ()  # path, title, in small letters
-        self._latest: tuple[int, str, dict[str, Said]] = (
-            -1,
-            "",
-            {},
-        )  # one search is asked for often
+        # version of the plant, search, what it means: one search is asked for often
+        self._latest: tuple[int, str, dict[str, Said]] = (-1, "", {})
         self._written: Kept[bytes] = deque(maxlen=KEPT)
         self._listed: Kept[np.ndarray] = deque(maxlen=2)  # 90 bytes a name
 

@@ -24,12 +24,13 @@ from baotu.records.sqlite import SqliteStore, SqliteWire
 from baotu.records.wire import PlainWire
 from baotu.sdk import App, Asset, AssetType, Caller, Fact, Samples, Tag, derived
 from baotu.sdk.app import seconds
-from baotu.sdk.door import Change, Policy, Verb
+from baotu.sdk.door import Change, Verb
 from baotu.sdk.errors import Invalid
 from baotu.sdk.link import Batch
 from baotu.sdk.ports import Actuators, Arrival, Board, Buckets, Format, Place, Stop, TagPage
 from baotu.sdk.records import Records, Row, Wire
 from baotu.sdk.testing.business import Fault
+from baotu.sdk.trust import Policy
 from baotu.sdk.view import View
 
 MORNING = 1_780_300_800_000_000_000  # 2026-06-01 08:00 UTC

@@ -191,7 +191,7 @@ def test_a_caller_without_the_permission_is_told_and_audited(bench):
 
 def test_another_policy_decides():
     class Closed:
-        def decide(self, caller: Caller, action: str, resource: str) -> None:
+        def decide(self, caller: Caller, action: str, resource: object) -> None:
             raise Denied(f"{resource} is closed on Sundays")
 
     bench = Bench(Coins(), policy=Closed())

@@ -145,7 +145,7 @@ class Hub:
 
     def note(self, what: str, about: Mapping[str, Any]) -> None:
         """A line in the audit about the platform itself: a gap, a quarantined frame."""
-        caller = Caller("platform", self.organisation, frozenset())
+        caller = Caller("platform", self.organisation, frozenset(), kind="platform")
         why = ", ".join(f"{k} {v}" for k, v in about.items())
         try:
             self.chain.note("fabric", what, caller, "noted", why)

@@ -86,7 +86,7 @@ class Prover:
         self, chain: Chain, board: Board, history: History, plant: Plant, organisation: str
     ) -> None:
         self._chain, self._board, self._history, self._plant = chain, board, history, plant
-        self._caller = Caller("platform", organisation, frozenset())
+        self._caller = Caller("platform", organisation, frozenset(), kind="platform")
         self._due = chain.clock.monotonic() + FIRST_S
 
     def tick(self) -> float:

@@ -101,7 +101,7 @@ class Alarms(App):
             raise Conflict("alarm", "is not shelved")
         return shown(records, call, row, "by hand")
 
-    @command(permission="alarms.suppress", title="抑制 Suppress")
+    @command(permission="alarms.suppress", title="抑制 Suppress", duty="maintain")
     def suppress(
         self,
         records: Records,
@@ -116,7 +116,7 @@ class Alarms(App):
         row.suppressed = reason
         return moved(records, call, row, "suppressed", reason)
 
-    @command(permission="alarms.suppress", title="取消抑制 Unsuppress")
+    @command(permission="alarms.suppress", title="取消抑制 Unsuppress", duty="maintain")
     def unsuppress(self, records: Records, call: Call, alarm: A[int, "报警编号 Alarm id"]) -> str:
         row = records.find(AlarmRow, alarm)
         if not row.suppressed:
@@ -220,7 +220,7 @@ def unshelve_due(chain: Chain) -> float:
     """Bring back what was shelved until now; seconds until it should be asked again."""
     deeds = []
     for id, organisation in chain.store.ask(DUE, (chain.clock.now(),)):
-        who = Caller("clock", organisation, frozenset())
+        who = Caller("clock", organisation, frozenset(), kind="platform")
 
         def body(records: Records, id: int = id, who: Caller = who) -> tuple[str, Sequence[Fact]]:
             return shown(records, chain.call_of(who), records.find(AlarmRow, id), "time is up"), ()

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from baotu.sdk import App, Call, Caller, Denied, Fact, Invalid, Records, Table
+from baotu.sdk import App, Call, Caller, Denied, Fact, Invalid, Records, Resource, Table
 from baotu.sdk.clock import Clock
-from baotu.sdk.door import Change, Happening, Look, Policy, Verb
+from baotu.sdk.door import Change, Happening, Look, Verb
 from baotu.sdk.jobs import JobRun
+from baotu.sdk.trust import Permissions, Policy
 
 from .alarms import TABLES as ALARM_TABLES
 from .blame import Blame
@@ -31,15 +32,7 @@ LANES = 3  # questions under way at once, all but one of them slow: see `Lanes`
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SORTED = json.JSONEncoder(sort_keys=True, default=str)
 Answer = TypeVar("Answer")
-__all__ = ["Chain", "Deed", "Permissions"]
-
-
-class Permissions:
-    """The plain policy: a caller may do what its permissions name."""
-
-    def decide(self, caller: Caller, action: str, resource: str) -> None:
-        if action and action not in caller.permissions:
-            raise Denied(f"{caller.name} may not {resource}: needs {action}")
+__all__ = ["Chain", "Deed"]
 
 
 class Chain:
@@ -154,7 +147,7 @@ class Chain:
 
     def _decide(self, handler: Handler, caller: Caller) -> None:
         try:
-            self.policy.decide(caller, handler.verb.permission, handler.name)
+            self.policy.decide(caller, handler.verb.permission, Resource("verb", handler.name))
         except Denied as error:
             app, name = handler.verb.app, handler.verb.name
             self.note(app, name, caller, "denied", str(error), handler.verb.permission)

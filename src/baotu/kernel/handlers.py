@@ -55,6 +55,7 @@ def handlers_of(app: App) -> Iterator[Handler]:
             permission=mark.permission or ("" if mark.kind == "result" else f"{name}.read"),
             takes=signature.takes(),
             gives=signature.gives(),
+            duty=mark.duty,
         )
         yield Handler(app, function, mark, verb, signature)
 

@@ -28,7 +28,7 @@ AT_ONCE = 50_000  # samples read from the journal at a time
 SAVE_S = 1.0
 READER = "apps"
 READ = "SELECT place FROM ledger_place WHERE reader = ?"
-PLATFORM = Caller("platform", "", frozenset())
+PLATFORM = Caller("platform", "", frozenset(), kind="platform")
 
 
 class PastAndJournal(History, Journal, Protocol):

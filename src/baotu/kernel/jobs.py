@@ -298,7 +298,7 @@ def mark(chain: Chain, task: Task, values: dict[str, Any]) -> None:
             setattr(run, name, value)
         return None, ()
 
-    who = Caller("jobs", task.organisation, frozenset())
+    who = Caller("jobs", task.organisation, frozenset(), kind="platform")
     chain.submit(Deed(app="jobs", name="mark", caller=who, body=body, audited=False))
 
 

@@ -147,7 +147,7 @@ class Schedule:
     def _deed(self, duty: Duty, end: int, again: bool = False) -> Deed:
         handler, app = duty.handler, duty.handler.verb.app
         granted = self.chain.reach.grants.get(app, frozenset())
-        who = Caller(f"app:{app}", duty.organisation, granted)
+        who = Caller(f"app:{app}", duty.organisation, granted, kind="app")
         window, rows = self._window(duty, end, again), Rows()
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:

@@ -200,7 +200,7 @@ class Streams:
                 f"{self.passed} samples older than {self._replay / HOUR:g} h and {self.missing} that "
                 f"are no longer in the order of arrival were not replayed, {self.replayed} were"
             )
-            who = Caller("platform", self.organisation, frozenset())
+            who = Caller("platform", self.organisation, frozenset(), kind="platform")
             self.chain.note("apps", "replay", who, "noted", why)
 
     # -- one part -------------------------------------------------------------------------------
@@ -227,7 +227,12 @@ class Streams:
         app = handler.verb.app
         if self.chain.blame.stopped(app):
             return None
-        who = Caller(f"app:{app}", organisation, self.chain.reach.grants.get(app, frozenset()))
+        who = Caller(
+            f"app:{app}",
+            organisation,
+            self.chain.reach.grants.get(app, frozenset()),
+            kind="app",
+        )
         facts: Sequence[Fact] = ()
         age = self.chain.clock.now() - int(part.time.max()) if late else 0
         call = replace(self.chain.call_of(who), late=age > LATE)
@@ -313,7 +318,7 @@ class Streams:
     def _resume(self, organisation: str, app: str, tag: int, kind: str, end: int) -> None:
         said, newest = None, 0
         facts: list[Fact] = []
-        who = Caller(f"app:{app}", organisation, frozenset())
+        who = Caller(f"app:{app}", organisation, frozenset(), kind="app")
         for samples in self._read(tag, end - HOUR, end):
             newest = max(newest, int(samples.time.max()))
             for selection in self.selections():

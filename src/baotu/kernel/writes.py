@@ -17,6 +17,7 @@ from baotu.sdk import (
     Invalid,
     Quality,
     Refused,
+    Resource,
     Tag,
     Unreachable,
     Write,
@@ -89,7 +90,7 @@ class Writes:
     def carry_out(self, order: Order) -> None:
         """Do what an app asked for; every outcome is audited, none is raised."""
         granted = self.chain.reach.grants.get(order.app, frozenset())
-        who = Caller(f"app:{order.app}", order.caller.organisation, granted)
+        who = Caller(f"app:{order.app}", order.caller.organisation, granted, kind="app")
         try:
             self._audited(order, who)
         except BaotuError:
@@ -121,7 +122,7 @@ class Writes:
         tag = reach.plant.by_id(write.tag) if reach.plant else None
         if tag is None:
             raise Invalid("tag", f"{write.tag} is not in the tag table")
-        self.chain.policy.decide(who, PERMISSION, tag.name)
+        self.chain.policy.decide(who, PERMISSION, Resource("tag", tag.name))
         if not tag.writable:
             raise Denied(f"{tag.name} is read only; set writable = true where it may be written")
         if reach.actuators is None:

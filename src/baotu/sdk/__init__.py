@@ -28,6 +28,7 @@ from .driver import (
     StoreAndForward,
 )
 from .errors import (
+    Anonymous,
     BaotuError,
     ConfigError,
     Conflict,
@@ -44,12 +45,13 @@ from .samples import Samples, nanoseconds
 from .settings import setting
 from .signal import Edge, Hysteresis, per_tag
 from .tag import Found, Tag
+from .trust import Decision, Resource
 
 __all__ = [
-    "Alarm", "App", "Asset", "AssetType", "BaotuError", "Call", "Caller", "ConfigError", "Conflict",
+    "Alarm", "Anonymous", "App", "Asset", "AssetType", "BaotuError", "Call", "Caller", "ConfigError", "Conflict", "Decision",
     "Denied", "DriverEntry", "Edge", "Endpoint", "Event", "Evidence", "Fact", "Facts", "Feed",
     "Found", "Hysteresis", "Invalid", "Job", "Line", "Malformed", "PolledDriver", "Priority",
-    "Property", "Quality", "Records", "Refused", "Request", "Samples", "ServingDriver",
+    "Property", "Quality", "Records", "Refused", "Request", "Resource", "Samples", "ServingDriver",
     "SessionDriver", "StoreAndForward", "Table", "Tag", "Unreachable", "Window", "Write", "command", "derived",
     "every", "money", "nanoseconds", "page", "parameter", "per_tag", "query", "refers", "result",
     "setting", "stream", "view",

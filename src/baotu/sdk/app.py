@@ -9,12 +9,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from .records import Table
 from .samples import Samples
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
+Duty = Literal["see", "operate", "maintain", "engineer", "administer", "guard", "review"]
+"""Whose work something is; see `trust.DUTIES`."""
+CallerKind = Literal["person", "token", "app", "device", "node", "platform"]
 
 
 class parameter:
@@ -51,11 +54,18 @@ class derived:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, for which organisation, and what that person, program or agent may do."""
+    """Who asks, for which organisation, and what that person, program or agent may do at most.
+
+    permissions: a bound, never a decision: an API token has fewer than its owner. via: session,
+    token or certificate that proved the name.
+    """
 
     name: str
     organisation: str
     permissions: frozenset[str]
+    roles: frozenset[str] = frozenset()
+    kind: CallerKind = "person"
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,7 @@ class Mark:
 
     kind: str  # stream | every | command | query | page | result
     permission: str = ""
+    duty: Duty = "see"
     title: str = ""
     asset: str = ""
     property: str = ""
@@ -117,21 +128,25 @@ def every(period: str, *, asset: str, inputs: tuple[str, ...]) -> Callable[[Hand
     return _marked(Mark(kind="every", asset=asset, inputs=inputs, every_s=seconds(period)))
 
 
-def command(*, permission: str, title: str = "") -> Callable[[Handler], Handler]:
-    """A change: one decision, one transaction, one audit record."""
+def command(
+    *, permission: str, title: str = "", duty: Duty = "operate"
+) -> Callable[[Handler], Handler]:
+    """A change: one decision, one transaction, one audit record. duty: whose work it is."""
     if not permission:
         raise ValueError("a command names the permission it needs")
-    return _marked(Mark(kind="command", permission=permission, title=title))
+    return _marked(Mark(kind="command", permission=permission, title=title, duty=duty))
 
 
-def query(*, permission: str = "", title: str = "") -> Callable[[Handler], Handler]:
+def query(
+    *, permission: str = "", title: str = "", duty: Duty = "see"
+) -> Callable[[Handler], Handler]:
     """A question: changes nothing. Without a permission, `<app>.read` is needed."""
-    return _marked(Mark(kind="query", permission=permission, title=title))
+    return _marked(Mark(kind="query", permission=permission, title=title, duty=duty))
 
 
-def page(*, title: str, permission: str = "") -> Callable[[Handler], Handler]:
+def page(*, title: str, permission: str = "", duty: Duty = "see") -> Callable[[Handler], Handler]:
     """A question whose answer is a view."""
-    return _marked(Mark(kind="page", permission=permission, title=title))
+    return _marked(Mark(kind="page", permission=permission, title=title, duty=duty))
 
 
 def result(*, of: Callable[..., Any]) -> Callable[[Handler], Handler]:

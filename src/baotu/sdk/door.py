@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .app import Caller
+from .app import Caller, Duty
 from .view import View
 
 
@@ -22,6 +22,7 @@ class Verb:
     permission: str
     takes: Mapping[str, Any]  # JSON Schema of the arguments
     gives: Mapping[str, Any]  # JSON Schema of the answer
+    duty: Duty = "see"  # whose work it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,3 @@ class Door(Protocol):
     def events(self, after: int, limit: int = 1000) -> list[Happening]:
         """Events after a position, in the order they became true. A reader keeps its own place:
         what it has not read is still there, after a fall too."""
-
-
-class Policy(Protocol):
-    def decide(self, caller: Caller, action: str, resource: str) -> None:
-        """Raises Denied with the reason. action: a permission; resource: `app.verb` or a tag."""

@@ -52,6 +52,10 @@ class Denied(BaotuError):
     """Policy said no. The caller is told why and the audit keeps it."""
 
 
+class Anonymous(Denied):
+    """Nobody has said who asks, or what they showed is no longer good: sign in, then ask again."""
+
+
 class Invalid(BaotuError):
     """The request is wrong whatever the state: name the field, change nothing."""
 

@@ -294,7 +294,7 @@ def test_messages_that_follow_nothing_or_are_no_messages_are_refused(
 
     def send(after: int | None, data: bytes, name: str = "e1") -> bytes | None:
         head = FramesHead(log="f" * 32, after=after, version=1, live=True, edge=name).pack()
-        return wait(wire, key("hub", "frames"), data, head=head)
+        return wait(wire, key("hub", "frames", name), data, head=head)
 
     good = encode(frame(1))
     assert send(None, seal(5, good), "stranger") == bytes(Answer.HELLO)
@@ -304,8 +304,8 @@ def test_messages_that_follow_nothing_or_are_no_messages_are_refused(
     assert send(5, seal(6, good)[:-1]) == bytes(Answer.REFUSED)
     assert send(5, b"") == bytes(Answer.REFUSED)
     assert send(5, seal(6, good) + seal(7, good)) == bytes(Answer.TAKEN)
-    assert wait(wire, key("hub", "frames"), b"x", head=b"short") == bytes(Answer.REFUSED)
-    assert wait(wire, key("hub", "hello"), b"x", head=b"short") == bytes(Answer.REFUSED)
+    assert wait(wire, key("hub", "frames", "e1"), b"x", head=b"short") == bytes(Answer.REFUSED)
+    assert wait(wire, key("hub", "hello", "e1"), b"x", head=b"short") == bytes(Answer.REFUSED)
     assert hub.history.spans("f" * 32) == [(5, 7)]
     hub.close()
 

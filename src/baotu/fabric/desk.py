@@ -17,7 +17,16 @@ from baotu.sdk.ports import History
 from baotu.sdk.samples import Samples
 from baotu.sdk.tags import Tags
 
-from .message import Answer, HelloHead, Lost, unpack, unpack_healths, unpack_table
+from .message import (
+    Answer,
+    HelloHead,
+    Lost,
+    same_name,
+    speaker,
+    unpack,
+    unpack_healths,
+    unpack_table,
+)
 from .wire import Request
 
 Adopt = Callable[[str, Tags], np.ndarray]
@@ -68,7 +77,7 @@ class Desk:
         self._put(lambda: self._lost(request), request)
 
     def status(self, key: str, payload: bytes) -> None:
-        self._put(lambda: self._status(key.rpartition("/")[2], payload))
+        self._put(lambda: self._status(speaker(key), payload))
 
     def _put(self, work: Callable[[], None], request: Request | None = None) -> None:
         try:
@@ -85,6 +94,7 @@ class Desk:
     def _hello(self, request: Request) -> None:
         try:
             head = HelloHead.unpack(request.head)
+            same_name(head.edge, request.key)
             if not 0 <= head.part < head.parts <= PARTS:
                 raise Malformed(f"part {head.part} of {head.parts}")
             tags = unpack_table(request.payload)
@@ -124,6 +134,7 @@ class Desk:
         """Audit first, then close the gap: a crash between tells the loss twice, never not at all."""
         try:
             lost = cast(Lost, unpack(request.payload, Lost))
+            same_name(lost.edge, request.key)
             gaps = _gaps(self.history.spans(lost.log), lost.first, lost.last)
             for first, last in gaps:
                 self.audit(

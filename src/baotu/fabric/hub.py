@@ -32,6 +32,7 @@ from .message import (
     key,
     pack,
     pack_spans,
+    same_name,
     unpack,
 )
 from .open_frames import Opened, Opener
@@ -85,11 +86,11 @@ class HubLink:
         self._thread = threading.Thread(target=self._run, name="fabric-commit", daemon=True)
         self._thread.start()
         self._stops = [
-            wire.answer(key(hub, "hello"), self.desk.hello),
-            wire.answer(key(hub, "lost"), self.desk.lost),
+            wire.answer(key(hub, "hello", "*"), self.desk.hello),
+            wire.answer(key(hub, "lost", "*"), self.desk.lost),
             wire.listen(key(hub, "status", "*"), self.desk.status),
-            wire.answer(key(hub, "spans"), self._spans),
-            wire.answer(key(hub, "frames"), self._take),
+            wire.answer(key(hub, "spans", "*"), self._spans),
+            wire.answer(key(hub, "frames", "*"), self._take),
         ]
 
     def write(self, edge: str, tag: int, value: float | str, deadline: int) -> Reply:
@@ -139,6 +140,7 @@ class HubLink:
     def _take(self, request: Request) -> None:
         try:
             head = FramesHead.unpack(request.head)
+            same_name(head.edge, request.key)
         except Malformed:
             request.reply(bytes(Answer.REFUSED))
             return

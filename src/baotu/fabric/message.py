@@ -1,7 +1,8 @@
 """What edge and hub say to one another, to the byte.
 
-Keys, below `baotu/`: `<hub>/frames`, `<hub>/spans`, `<hub>/hello`, `<hub>/lost` are asked by edges;
-`<hub>/status/<edge>` is told by them; `<edge>/write` is asked by the hub.
+Keys, below `baotu/`: `<hub>/frames/<edge>`, and so `spans`, `hello`, `lost`, are asked by an edge;
+`<hub>/status/<edge>` is told by it; `<edge>/write` is asked by the hub. The name in the key is the
+one that access control compares with the certificate: it decides, not the one in the head.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from baotu.sdk.ports import Reply
 from baotu.sdk.tag import Tag
 from baotu.sdk.tags import Tags
 
+ASKED = ("hello", "spans", "frames", "lost")  # by an edge, of its hub
+TOLD = ("status",)  # by an edge, to its hub
+ORDERED = ("write",)  # by the hub, of an edge
 NONE = 2**64 - 1
 TAGS = 5_000  # of one part of a tag table
 MOST_TABLE = 64 << 20  # bytes of one part unpacked
@@ -51,6 +55,17 @@ def answer_of(raw: bytes | None) -> Answer | None:
 
 def key(*parts: str) -> str:
     return "/".join(("baotu", *parts))
+
+
+def speaker(spoken: str) -> str:
+    """Which edge speaks, by the key of its message."""
+    return spoken.rpartition("/")[2]
+
+
+def same_name(said: str, spoken: str) -> None:
+    """Raises Malformed when a head names another edge than the key of its message."""
+    if said != speaker(spoken):
+        raise Malformed(f"{speaker(spoken)} speaks in the name of {said}")
 
 
 def check_name(name: str, what: str) -> str:

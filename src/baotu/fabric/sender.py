@@ -141,6 +141,9 @@ class Sender:
             if self._tell:
                 self._tell(linked, why)
 
+    def _key(self, word: str) -> str:
+        return key(self.hub, word, self.edge)
+
     # asking the hub ----------------------------------------------------------------------------
     def _hello(self, table: tuple[int, list[bytes]]) -> bool:
         version, parts = table
@@ -148,7 +151,7 @@ class Sender:
             head = HelloHead(
                 log=self.log.id, version=version, part=part, parts=len(parts), edge=self.edge
             )
-            raw = wait(self.wire, key(self.hub, "hello"), payload, head=head.pack(), timeout_s=10.0)
+            raw = wait(self.wire, self._key("hello"), payload, head=head.pack(), timeout_s=10.0)
             if answer_of(raw) is not Answer.TAKEN:
                 self._state(False, "the hub does not answer" if raw is None else "it is busy")
                 return False
@@ -157,7 +160,7 @@ class Sender:
 
     def _spans(self) -> list[tuple[int, int]] | None:
         """What the hub has of our log, None when it does not answer."""
-        raw = wait(self.wire, key(self.hub, "spans"), self.log.id.encode())
+        raw = wait(self.wire, self._key("spans"), self.log.id.encode())
         return None if raw is None else unpack_spans(raw)
 
     def _holes(self, upto: int) -> list[tuple[int, int]] | None:
@@ -179,7 +182,7 @@ class Sender:
     def _confess(self, first: int, last: int, why: str) -> None:
         """The hub audits the loss and closes the gap. Unheard, it is said again at the next opening."""
         lost = Lost(edge=self.edge, log=self.log.id, first=first, last=last, why=why)
-        wait(self.wire, key(self.hub, "lost"), pack(lost))
+        wait(self.wire, self._key("lost"), pack(lost))
 
     # lanes -------------------------------------------------------------------------------------
     def _open(self) -> bool:
@@ -235,7 +238,7 @@ class Sender:
             self._wake.set()
 
         self.wire.ask(
-            key(self.hub, "frames"),
+            self._key("frames"),
             data,
             done,
             head=head.pack(),

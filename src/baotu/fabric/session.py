@@ -1,53 +1,80 @@
 """Opens the Zenoh session of a node: peers over IPv6, no multicast unless it is wanted.
 
-Zenoh's shared memory is always off: between processes of one host it would pass TLS by.
+Beyond loopback only TLS 1.3 and QUIC, with certificates on both sides. Zenoh's shared memory is
+always off: between processes of one host it would pass TLS by.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Iterable
 from typing import Literal
 
 import zenoh
 
 from baotu.sdk.errors import ConfigError
 
+from .access import access
 from .settings import FabricSettings
-from .wire import ZenohWire
+from .wire import Open, ZenohWire
 
 Role = Literal["edge", "hub", "all"]
 DEFAULT = "tcp/[::1]:7447"
 SECURE = ("tls", "quic")
+LOOPBACK = ("localhost", "ip6-localhost")
 
 
-def open_wire(settings: FabricSettings, role: Role = "all") -> ZenohWire:
+def open_wire(
+    settings: FabricSettings, role: Role = "all", nodes: Iterable[str] | None = None
+) -> ZenohWire:
     """A hub listens, an edge connects (for ever, in the background), `all` needs neither.
 
+    nodes: the names in the certificates of those that may link to it; None: whoever reaches it.
     Raises ConfigError when an endpoint cannot be used.
     """
+    return ZenohWire(opening(settings, role, nodes))
+
+
+def opening(
+    settings: FabricSettings, role: Role = "all", nodes: Iterable[str] | None = None
+) -> Open:
+    """How the session is opened, now and whenever who may link, or a certificate, has changed."""
     listen = settings.listen or ([DEFAULT] if role == "hub" else [])
     connect = settings.connect or ([DEFAULT] if role == "edge" else [])
     for where, endpoints in (("listen", listen), ("connect", connect)):
         for endpoint in endpoints:
             _check(endpoint, f"[fabric] {where}", settings)
-    config = zenoh.Config()
-    for key, value in _options(settings, listen, connect).items():
-        config.insert_json5(key, json.dumps(value))
-    try:
-        return ZenohWire(zenoh.open(config))
-    except zenoh.ZError as error:
-        raise ConfigError(
-            f"cannot open {', '.join([*listen, *connect]) or 'the session'}: {error}",
-            "[fabric]",
-            "is the port in use, the address one of this machine, the certificate readable?",
-        ) from error
+    options = _options(settings, listen, connect)
+    if nodes is not None and secure(listen):
+        options["access_control"] = access(settings.hub, nodes)
+
+    def made() -> zenoh.Session:
+        config = zenoh.Config()
+        for key, value in options.items():
+            config.insert_json5(key, json.dumps(value))
+        try:
+            return zenoh.open(config)
+        except zenoh.ZError as error:
+            raise ConfigError(
+                f"cannot open {', '.join([*listen, *connect]) or 'the session'}: {error}",
+                "[fabric]",
+                "is the port in use, the address one of this machine, the certificate readable?",
+            ) from error
+
+    return made
+
+
+def secure(endpoints: Iterable[str]) -> bool:
+    """Whether others come in with certificates."""
+    return any(endpoint.partition("/")[0] in SECURE for endpoint in endpoints)
 
 
 def _options(settings: FabricSettings, listen: list[str], connect: list[str]) -> dict[str, object]:
     options: dict[str, object] = {
         "mode": "peer",
         "scouting/multicast/enabled": settings.scouting,
+        "scouting/gossip/enabled": settings.scouting,
         "transport/shared_memory/enabled": False,
         "listen/endpoints": listen,
         "connect/endpoints": connect,
@@ -58,6 +85,7 @@ def _options(settings: FabricSettings, listen: list[str], connect: list[str]) ->
             "period_max_ms": 1000,
             "period_increase_factor": 2,
         },
+        "transport/link/tls/close_link_on_expiration": True,
     }
     files = {
         "root_ca_certificate": settings.ca_file,
@@ -77,18 +105,39 @@ def _check(endpoint: str, where: str, settings: FabricSettings) -> None:
     host = address.rpartition(":")[0].strip("[]")
     if not protocol or not host:
         raise ConfigError(f"{endpoint!r} is no endpoint", where, f"write it like {DEFAULT}")
+    literal = _address(host)
     if protocol not in SECURE:
-        return
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    else:
+        _check_plain(endpoint, where, settings, literal, host)
+    elif literal is not None:
         raise ConfigError(
             f"{endpoint!r}: TLS proves names, not addresses", where,
             "write the name that the certificate bears; it needs an AAAA record",
         )  # fmt: skip
-    if not settings.ca_file and not settings.certificate_file:
+    elif not (settings.ca_file and settings.certificate_file and settings.key_file):
         raise ConfigError(
-            f"{endpoint!r} needs certificates", where, "set ca_file, certificate_file, key_file"
-        )
+            f"{endpoint!r} needs certificates", where,
+            "get them with `baotu device join`, or set ca_file, certificate_file and key_file",
+        )  # fmt: skip
+
+
+def _check_plain(
+    endpoint: str,
+    where: str,
+    settings: FabricSettings,
+    literal: ipaddress.IPv4Address | ipaddress.IPv6Address | None,
+    host: str,
+) -> None:
+    """IEC 62443-4-2 CR 3.1, CR 4.1: what leaves the machine is authenticated and encrypted."""
+    here = literal.is_loopback if literal is not None else host in LOOPBACK
+    if not here and not settings.let_anyone_link_without_encryption:
+        raise ConfigError(
+            f"{endpoint!r} would be neither encrypted nor authenticated", where,
+            "write tls/NAME:PORT with certificates; see the guide on nodes",
+        )  # fmt: skip
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None

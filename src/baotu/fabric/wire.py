@@ -5,10 +5,11 @@ A session reaches its own answerers, so one process that is edge and hub at once
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import zenoh
 
@@ -51,7 +52,8 @@ class Wire(Protocol):
         """`done` is called exactly once: with the answer, or None when nobody gave one in time.
         What is urgent overtakes what is not."""
 
-    def answer(self, key: str, handle: Callable[[Request], None]) -> Stop: ...
+    def answer(self, key: str, handle: Callable[[Request], None]) -> Stop:
+        """`*` in `key` stands for one part; the request bears the key that was asked."""
 
     def tell(self, key: str, payload: bytes) -> None:
         """May be lost."""
@@ -62,11 +64,49 @@ class Wire(Protocol):
     def close(self) -> None: ...
 
 
-class ZenohWire:
-    """Implements `Wire` on a Zenoh session, which it closes."""
+Open = Callable[[], zenoh.Session]
+Declare = Callable[[zenoh.Session], Any]
 
-    def __init__(self, session: zenoh.Session) -> None:
-        self.session = session
+
+class ZenohWire:
+    """Implements `Wire` on a Zenoh session, which it opens and closes.
+
+    A session's certificates and access control are those of its opening: `reopen` ends it with all
+    its links and goes on with another one. What was asked meanwhile is answered by None.
+    """
+
+    def __init__(self, open: Open) -> None:
+        self._lock = threading.Lock()
+        self._places = itertools.count()
+        self._makes: dict[int, Declare] = {}
+        self._made: dict[int, Any] = {}
+        self._closed = False
+        self.session = open()
+
+    def reopen(self, open: Open) -> None:
+        """Never on a thread of the wire. Fails closed: no link stands until it has succeeded."""
+        with self._lock:
+            if self._closed:
+                return
+            self.session.close()
+            self._made.clear()
+            self.session = open()
+            self._made = {place: make(self.session) for place, make in self._makes.items()}
+
+    def hold(self, make: Declare) -> Stop:
+        """Keep something declared in this session and in those that follow it."""
+        with self._lock:
+            place = next(self._places)
+            self._makes[place] = make
+            self._made[place] = make(self.session)
+
+        def stop() -> None:
+            with self._lock:
+                del self._makes[place]
+                if (made := self._made.pop(place, None)) is not None:
+                    made.undeclare()
+
+        return stop
 
     def ask(
         self,
@@ -107,7 +147,7 @@ class ZenohWire:
             def reply(answer: bytes) -> None:
                 try:
                     with query:  # leaving the block ends the query
-                        query.reply(key, answer)
+                        query.reply(query.key_expr, answer)
                 except zenoh.ZError:
                     pass  # who asked has gone: their time-out tells them
 
@@ -115,8 +155,7 @@ class ZenohWire:
             head = query.attachment.to_bytes() if query.attachment is not None else b""
             handle(Request(str(query.key_expr), payload, head, reply))
 
-        queryable = self.session.declare_queryable(key, take)
-        return queryable.undeclare
+        return self.hold(lambda session: session.declare_queryable(key, take))
 
     def tell(self, key: str, payload: bytes) -> None:
         try:
@@ -125,13 +164,15 @@ class ZenohWire:
             raise Unreachable(f"fabric/{key}: the session is closed ({error})") from error
 
     def listen(self, pattern: str, hear: Callable[[str, bytes], None]) -> Stop:
-        subscriber = self.session.declare_subscriber(
-            pattern, lambda sample: hear(str(sample.key_expr), sample.payload.to_bytes())
-        )
-        return subscriber.undeclare
+        def take(sample: zenoh.Sample) -> None:
+            hear(str(sample.key_expr), sample.payload.to_bytes())
+
+        return self.hold(lambda session: session.declare_subscriber(pattern, take))
 
     def close(self) -> None:
-        self.session.close()
+        with self._lock:
+            self._closed = True
+            self.session.close()
 
 
 def wait(

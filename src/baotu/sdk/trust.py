@@ -7,7 +7,7 @@ its own. Nothing here decides: see the room `trust`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -135,6 +135,16 @@ class Policy(Protocol):
 
     def version(self) -> int:
         """Grows with every change: what was decided before may be decided otherwise now."""
+
+
+class Admission(Protocol):
+    """Which nodes may link to this one now. Safe to call from any thread."""
+
+    def nodes(self) -> frozenset[str]:
+        """By the common names of their certificates."""
+
+    def watch(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """`tell` is called soon after a node was admitted or revoked; returns the way to stop."""
 
 
 @dataclass(frozen=True)

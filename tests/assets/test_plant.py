@@ -140,3 +140,26 @@ def test_a_table_that_is_read_again_knows_every_edge(tmp_path):
     assert again.adopt("e2", [tag(3, "s/a/x")]).tolist() == [-1, -1, -1, 3]
     assert again.table.owner(3) == ("e2", 3)
     again.close()
+
+
+def test_what_lies_below_a_firms_place_is_the_firms() -> None:
+    plant = PlantModel(organisation="park")
+    plant.configure(
+        [
+            Asset(path="park/spring", level="area", organisation="spring"),
+            Asset(path="park/spring/guest", organisation="brook"),
+        ],
+        [],
+    )
+    names = ("park/gate", "park/spring/line/press-1", "park/spring/guest/meter")
+    plant.adopt("e1", [Tag(id=n, asset=name, property="p") for n, name in enumerate(names)])
+    whose = {asset.path: asset.organisation for asset in plant.assets()}
+    assert whose == {
+        "park": "park",
+        "park/gate": "park",
+        "park/spring": "spring",
+        "park/spring/guest": "brook",
+        "park/spring/guest/meter": "brook",
+        "park/spring/line": "spring",
+        "park/spring/line/press-1": "spring",
+    }

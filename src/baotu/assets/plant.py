@@ -141,7 +141,7 @@ class PlantModel:
         for path, kind in self.table.all().distinct("asset", "asset_type")[0]:
             known = found.get(path)
             if known is None:
-                found[path] = Asset(path=path, type=kind, organisation=self._organisation)
+                found[path] = Asset(path=path, type=kind, organisation=self._whose(path))
             elif not known.type and kind:
                 found[path] = replace(known, type=kind)
         for path in list(found):
@@ -149,7 +149,14 @@ class PlantModel:
             for depth in range(1, len(parts)):
                 place = "/".join(parts[:depth])
                 level = LEVELS[min(depth - 1, len(LEVELS) - 2)]
-                found.setdefault(
-                    place, Asset(path=place, level=level, organisation=self._organisation)
-                )
+                if place not in found:
+                    found[place] = Asset(path=place, level=level, organisation=self._whose(place))
         return dict(sorted(found.items()))
+
+    def _whose(self, path: str) -> str:
+        """What lies below an asset that is somebody's is theirs, unless it was declared."""
+        while path:
+            path = path.rpartition("/")[0]
+            if path in self._declared:
+                return self._declared[path].organisation
+        return self._organisation

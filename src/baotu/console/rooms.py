@@ -18,6 +18,7 @@ class Rooms:
     """Filled by whoever wires the house.
 
     identify: who asks, from an HTTP request or a WebSocket; raises Denied.
+    address: how others reach the console, `https://name`; empty: as each request says.
     node, title: name of this node, and of the plant in both languages (中文 English).
     key_values: tag names shown on the overview; empty: the console picks some with limits.
     shift_h: how many hours «the last shift» is. now: ns UTC.
@@ -37,6 +38,7 @@ class Rooms:
     node: str = "hub"
     title: str = "趵突 Baotu"
     version: str = ""
+    address: str = ""
     key_values: tuple[str, ...] = ()
     shift_h: float = 8.0
     now: Callable[[], int] = time.time_ns

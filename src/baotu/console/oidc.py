@@ -1,0 +1,129 @@
+"""Routes of sign-in for other programs. What they answer is decided behind the port `sdk.oidc`."""
+
+from __future__ import annotations
+
+import html
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from baotu.sdk import Anonymous, Caller
+from baotu.sdk.oidc import Answer, Provider
+
+from .rooms import Rooms
+
+LONGEST = 16 << 10  # bytes of a form
+PUBLIC = (
+    "/.well-known/openid-configuration", "/oidc/jwks", "/oidc/authorize", "/oidc/token",
+    "/oidc/userinfo", "/oidc/revoke", "/oidc/logout",
+)  # fmt: skip
+"""They prove who asks by themselves: a session where there is one, a secret, a token."""
+FORM = "application/x-www-form-urlencoded"
+
+
+def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
+    def base(request: Request) -> str:
+        return rooms.address or str(request.base_url).rstrip("/")
+
+    @app.get(PUBLIC[0], include_in_schema=False)
+    def discovery(request: Request) -> Response:
+        return _sent(provider.discovery(base(request)))
+
+    @app.get("/oidc/jwks", include_in_schema=False)
+    def jwks() -> Response:
+        return _sent(provider.keys())
+
+    @app.api_route("/oidc/authorize", methods=["GET", "POST"], include_in_schema=False)
+    async def authorize(request: Request) -> Response:
+        asked = await _asked(request)
+        if asked is None:
+            return _too_much()
+        caller = _caller(rooms, request)
+        answer = await run_in_threadpool(provider.authorize, base(request), asked, caller)
+        if answer.sign_in:
+            again = f"/oidc/authorize?{urlencode(asked)}"
+            return RedirectResponse(f"/sign-in?{urlencode({'next': again})}", 303)
+        return _sent(answer)
+
+    @app.post("/oidc/token", include_in_schema=False)
+    async def token(request: Request) -> Response:
+        form = await _form(request)
+        if form is None:
+            return _too_much()
+        proof = request.headers.get("authorization", "")
+        return _sent(await run_in_threadpool(provider.token, base(request), form, proof))
+
+    @app.api_route("/oidc/userinfo", methods=["GET", "POST"], include_in_schema=False)
+    def userinfo(request: Request) -> Response:
+        return _sent(provider.userinfo(base(request), request.headers.get("authorization", "")))
+
+    @app.post("/oidc/revoke", include_in_schema=False)
+    async def revoke(request: Request) -> Response:
+        form = await _form(request)
+        if form is None:
+            return _too_much()
+        proof = request.headers.get("authorization", "")
+        return _sent(await run_in_threadpool(provider.revoke, form, proof))
+
+    @app.api_route("/oidc/logout", methods=["GET", "POST"], include_in_schema=False)
+    async def logout(request: Request) -> Response:
+        asked = await _asked(request)
+        if asked is None:
+            return _too_much()
+        caller = _caller(rooms, request)
+        answer = await run_in_threadpool(provider.leave, base(request), asked, caller)
+        if answer.body.get("confirm"):
+            back = str(answer.body.get("back") or "/")
+            return RedirectResponse(f"/sign-out?{urlencode({'next': back})}", 303)
+        return _sent(answer)
+
+
+async def _asked(request: Request) -> dict[str, str] | None:
+    return dict(request.query_params) if request.method == "GET" else await _form(request)
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """A form of plain fields; None when it is longer than any such form is. A field that comes twice
+    is refused by having neither value (RFC 6749 3.1)."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        return {}
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST:
+            return None
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=64)
+    except (UnicodeDecodeError, ValueError):
+        return {}
+    names = [name for name, _ in pairs]
+    return {name: value for name, value in pairs if names.count(name) == 1}
+
+
+def _caller(rooms: Rooms, request: Request) -> Caller | None:
+    try:
+        return rooms.identify(request)
+    except Anonymous:
+        return None
+
+
+def _sent(answer: Answer) -> Response:
+    if answer.wrong:
+        return HTMLResponse(_page(answer.wrong), answer.status)
+    if answer.location:
+        return RedirectResponse(answer.location, answer.status, dict(answer.headers))
+    return JSONResponse(dict(answer.body), answer.status, dict(answer.headers))
+
+
+def _too_much() -> Response:
+    return JSONResponse({"error": "invalid_request", "error_description": "too long"}, 413)
+
+
+def _page(why: str) -> str:
+    told = html.escape(why)
+    return (
+        "<!doctype html><meta charset=utf-8><title>Baotu</title>"
+        f"<p>无法登录该程序。请联系它的管理员。<p>This program cannot sign you in: {told}"
+    )

@@ -1,0 +1,1 @@
+"""Sign-in across systems: ours for others (OpenID provider) and theirs for us (relying party)."""

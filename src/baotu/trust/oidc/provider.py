@@ -8,7 +8,6 @@ RP-Initiated Logout 1.0, RFC 6749, RFC 7009, RFC 7636, RFC 9068, RFC 9207, RFC 9
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -170,7 +169,7 @@ class OpenIdProvider:
         if authorization[:6].lower() == "basic ":
             try:
                 plain = base64.b64decode(authorization[6:], validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 raise Wrong(
                     "invalid_client", "the Authorization header is unreadable", 401
                 ) from None

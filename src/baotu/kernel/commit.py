@@ -35,6 +35,7 @@ class Deed:
     """One change, which stands or falls alone inside its group.
 
     body: does it and says what it answers and which facts follow. key, asked: for the receipt.
+    told_once: the answer is a secret and kept nowhere.
     audited: leaves a record when it succeeds; what fails leaves one in any case.
     """
 
@@ -45,6 +46,7 @@ class Deed:
     permission: str = ""
     key: str = ""
     asked: str = ""
+    told_once: bool = False
     audited: bool = True
     streaming: bool = False
     rows: Rows = field(default_factory=Rows)  # of the kernel's own, kept with what the body does
@@ -197,7 +199,7 @@ class Committer:
                 apply(facts, deed.app, deed.caller, now, writer, part)
                 part.tables |= records.written
             if key:
-                answer = json.dumps(reply)
+                answer = "" if deed.told_once else json.dumps(reply)
                 part.rows.add("receipt", whose, verb, key, deed.asked, answer, now)
                 receipts[deed.place] = deed.asked, answer
             part.rows.extend(deed.rows)
@@ -238,4 +240,6 @@ class Committer:
             return None
         if found[0] != deed.asked:
             raise Conflict("key", f"{deed.key} was used before for other arguments")
+        if not found[1]:
+            raise Conflict("key", f"{deed.key} was done before; its answer was told once, then")
         return found[1]

@@ -122,6 +122,7 @@ class Chain:
                 permission=handler.verb.permission,
                 key=key,
                 asked=digest(arguments) if key else "",
+                told_once=handler.mark.told_once,
             )
         )
 

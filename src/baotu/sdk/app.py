@@ -107,6 +107,7 @@ class Mark:
     kind: str  # stream | every | command | query | page | result
     permission: str = ""
     duty: Duty = "see"
+    told_once: bool = False
     title: str = ""
     asset: str = ""
     property: str = ""
@@ -129,12 +130,17 @@ def every(period: str, *, asset: str, inputs: tuple[str, ...]) -> Callable[[Hand
 
 
 def command(
-    *, permission: str, title: str = "", duty: Duty = "operate"
+    *, permission: str, title: str = "", duty: Duty = "operate", told_once: bool = False
 ) -> Callable[[Handler], Handler]:
-    """A change: one decision, one transaction, one audit record. duty: whose work it is."""
+    """A change: one decision, one transaction, one audit record. duty: whose work it is.
+
+    told_once: the answer is a secret. It is kept nowhere, so the same key asked again is a Conflict.
+    """
     if not permission:
         raise ValueError("a command names the permission it needs")
-    return _marked(Mark(kind="command", permission=permission, title=title, duty=duty))
+    return _marked(
+        Mark(kind="command", permission=permission, title=title, duty=duty, told_once=told_once)
+    )
 
 
 def query(

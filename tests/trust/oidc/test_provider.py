@@ -353,3 +353,11 @@ def test_nonsense_is_refused_and_never_an_accident(
     ):
         assert answer.status in (200, 303, 400, 401)
         assert "access_token" not in answer.body
+
+
+def test_a_secret_is_told_once_even_to_who_asks_with_the_same_key(site: Site) -> None:
+    asked = {"client": "once", "title": "O", "redirects": BACK}
+    made = site.bench.do("register", _key="k1", **asked)
+    with pytest.raises(Conflict, match="told once"):
+        site.bench.do("register", _key="k1", **asked)
+    assert made.secret and made.secret not in repr(site.bench.store.dump())

@@ -47,7 +47,12 @@ class Oidc(App):
     serves = ("3.5",)
     tables = (OidcClient, OidcCode, OidcRefresh)
 
-    @command(permission="policy.change", duty="guard", title="登记程序 Register a program")
+    @command(
+        permission="policy.change",
+        duty="guard",
+        title="登记程序 Register a program",
+        told_once=True,
+    )
     def register(
         self,
         records: Records,
@@ -61,7 +66,7 @@ class Oidc(App):
     ) -> Registered:
         """A program that may ask people to sign in here; its secret is shown once. 登记一个程序。"""
         if not re.fullmatch(r"[\w.-]{3,64}", client, re.ASCII):
-            raise Invalid("client", "3–64 个字母、数字、- _ . 3 to 64 letters, digits, - _ .")
+            raise Invalid("client", "write 3 to 64 letters, digits, - _ .")
         if records.scalar(select(OidcClient.id).where(OidcClient.client == client)):
             raise Conflict("client", f"{client} 已经登记 is registered already")
         secret = secrets.token_urlsafe(32) if confidential else ""
@@ -82,12 +87,14 @@ class Oidc(App):
         for kept in records.scalars(select(OidcRefresh).where(OidcRefresh.client == client)):
             records.delete(kept)
 
-    @command(permission="policy.change", duty="guard", title="更换密钥 Renew its secret")
+    @command(
+        permission="policy.change", duty="guard", title="更换密钥 Renew its secret", told_once=True
+    )
     def renew(self, records: Records, client: A[str, "客户端编号 Client id"]) -> Registered:
         """A new secret; the old one is good no longer. 更换一个程序的密钥。"""
         row = found(records, client)
         if not row.secret:
-            raise Conflict("client", f"{client} 没有密钥 has no secret: it is a public client")
+            raise Conflict("client", f"{client} has no secret: it is a public client")
         secret = secrets.token_urlsafe(32)
         row.secret = digest(secret)
         return Registered(client=client, secret=secret)

@@ -141,9 +141,9 @@ def listening(text: str) -> socket.socket:
 
 def csr(key: Any, name: str, *, subject: x509.Name | None = None, **extensions: Any) -> bytes:
     """DER of a request for this device of «plant»."""
-    made = x509.CertificateSigningRequestBuilder().subject_name(
-        subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    )
+    if subject is None:
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = x509.CertificateSigningRequestBuilder().subject_name(subject)
     for extension in extensions.values():
         made = made.add_extension(extension, critical=False)
     digest = hash_of(key)

@@ -189,7 +189,7 @@ def ask(
             headers={name.lower(): value for name, value in got.getheaders()},
         )  # fmt: skip
     except ssl.SSLError as error:
-        raise Refused(f"TLS：{error.reason} TLS: {error.reason}") from None
+        raise Refused(f"TLS 失败：{error.reason} TLS failed: {error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
         raise Unreachable(f"{parts.netloc}: 没有回答 does not answer: {error}") from None
     finally:

@@ -21,6 +21,10 @@ from .refusal import Refusal
 LONGEST = 16_384  # bytes of DER; an RSA-8192 request with names has 3 k
 PEM = re.compile(rb"-----BEGIN [A-Z ]+-----(.*?)-----END [A-Z ]+-----", re.DOTALL)
 HASHES = ("sha256", "sha384", "sha512")
+MALFORMED = (
+    ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip # what the library says of bytes that are not what they should be
 UNREADABLE = "证书请求读不了 The certificate request cannot be read"
 
 
@@ -66,7 +70,7 @@ def read(body: bytes) -> Asked:
         subject = csr.subject
     except UnsupportedAlgorithm:
         raise Refusal("key", "不支持的算法 An algorithm that is not supported here") from None
-    except (ValueError, TypeError, x509.DuplicateExtension):
+    except MALFORMED:
         raise Refusal("request", UNREADABLE) from None
     public = judged(public)
     if signed_with is not None and signed_with.name not in HASHES:
@@ -133,7 +137,7 @@ def challenge(body: bytes) -> bytes:
     """The challenge password of a request, empty when there is none or it cannot be read."""
     try:
         return _challenge(x509.load_der_x509_csr(unarmoured(body)))
-    except (Refusal, ValueError, TypeError, UnsupportedAlgorithm):
+    except (Refusal, UnsupportedAlgorithm, *MALFORMED):
         return b""
 
 

@@ -14,15 +14,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
-from baotu.sdk import ConfigError, Unreachable
+from baotu.sdk import BaotuError
 from baotu.sdk.clock import Clock
 from baotu.sdk.messages import halves
 from baotu.sdk.view import in_language
 
 from . import csr
 from .authority import Authority, base64_of
+from .csr import MALFORMED
 from .http import Request, Response
-from .makers import Makers
+from .makers import Maker, Makers
 from .pace import Pace
 from .refusal import Refusal
 from .register import From, Register
@@ -65,7 +66,7 @@ class Est:
             if refusal.kind not in ("often", "unnamed", "waiting"):
                 self.pace.refused(request.place, now)
             return self._refused(refusal)
-        except (ConfigError, Unreachable) as error:  # ours, not the device's: it asks again
+        except BaotuError as error:  # ours, not the device's: it asks again
             return Response(status=503, body=plain(str(error)), headers=(("retry-after", "30"),))
 
     def _handle(self, request: Request) -> Response:
@@ -96,19 +97,26 @@ class Est:
             _bound(request)
             return self.register.enrol(request.body, *told, source)
         if request.peer:
-            certificate = x509.load_der_x509_certificate(request.peer)
-            if (maker := self.makers.of(certificate)) is not None:
-                _bound(request)
-                return self.register.enrol_made(request.body, maker, source)
-            raise self.register.refused("enrol", self._stranger(certificate), source)
+            maker, stranger = self._maker(request.peer)
+            if maker is None:
+                raise self.register.refused("enrol", stranger, source)
+            _bound(request)
+            return self.register.enrol_made(request.body, maker, source)
         raise Refusal("unnamed", "出示令牌或证书 Show a token or a certificate")
 
-    def _stranger(self, certificate: x509.Certificate) -> Refusal:
-        if self.authority.issuer_of(certificate) is not None:
-            return Refusal(
-                "usage", "已有证书，请用 simplereenroll It has a certificate: use simplereenroll"
-            )
-        return Refusal("unknown", "不认识证书的签发者 The issuer of the certificate is not known")
+    def _maker(self, shown: bytes) -> tuple[Maker | None, Refusal]:
+        """Who made the device that shows this certificate, or why nobody did."""
+        stranger = Refusal(
+            "unknown", "不认识证书的签发者 The issuer of the certificate is not known"
+        )
+        try:
+            certificate = x509.load_der_x509_certificate(shown)
+            if self.authority.issuer_of(certificate) is not None:
+                again = "已有证书，请用 simplereenroll It has a certificate: use simplereenroll"
+                return None, Refusal("usage", again)
+            return self.makers.of(certificate), stranger
+        except MALFORMED:
+            return None, Refusal("unknown", "证书读不了 The certificate cannot be read")
 
     def _refused(self, refusal: Refusal) -> Response:
         status = refusal.reason.status

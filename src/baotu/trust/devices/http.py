@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import h11
 
@@ -126,7 +127,14 @@ class Connection:
         if response.close or self._served >= REQUESTS:
             headers.append(("connection", "close"))
         try:
-            out = self._h11.send(h11.Response(status_code=response.status, headers=headers)) or b""
+            out = (
+                self._h11.send(
+                    h11.Response(
+                        status_code=response.status, headers=headers, reason=reason(response.status)
+                    )
+                )
+                or b""
+            )
             if self._h11.our_state is h11.SEND_BODY and not self._bare:
                 out += self._h11.send(h11.Data(data=response.body)) or b""
             out += self._h11.send(h11.EndOfMessage()) or b""
@@ -146,3 +154,8 @@ class Connection:
             response = Response(status=status, body=f"{said}\n".encode(), close=True)
             yield self.answer(response)
         self.closing = True
+
+
+def reason(status: int) -> bytes:
+    """`401` is `Unauthorized`."""
+    return HTTPStatus(status).phrase.encode()

@@ -21,11 +21,13 @@ READ = "SELECT organisation, name, pem FROM devices_manufacturer ORDER BY id"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """What the maker's certificate of one device says. organisations: those that trust the maker."""
+    """What the maker's certificate of one device says.
 
-    name: str
+    trusted: organisations that trust the maker, with the name that it has there.
+    """
+
     serial: str
-    organisations: tuple[str, ...]
+    trusted: tuple[tuple[str, str], ...]
     begins: dt.datetime
     ends: dt.datetime
 
@@ -58,10 +60,11 @@ class Makers:
         if not found or len(serials) != 1:
             return None
         return Maker(
-            name=found[0].name, serial=str(serials[0].value),
-            organisations=tuple(a.organisation for a in found if a.name == found[0].name),
-            begins=certificate.not_valid_before_utc, ends=certificate.not_valid_after_utc,
-        )  # fmt: skip
+            serial=str(serials[0].value),
+            trusted=tuple((a.organisation, a.name) for a in found),
+            begins=certificate.not_valid_before_utc,
+            ends=certificate.not_valid_after_utc,
+        )
 
     def _heard(self, change: Change) -> None:
         if TABLE in change.tables:

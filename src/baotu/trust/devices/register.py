@@ -35,7 +35,7 @@ LIVING = ("valid", "renewed")
 MOST_WAITING = 1_000  # more than that is an attack, not a delivery
 OVER = ("expired", "early", "token", "state")  # alarms that end when the device is in order again
 TOKEN = "SELECT organisation FROM devices_token WHERE digest = ?"
-ADMITTED = "SELECT organisation FROM devices_device WHERE manufacturer = ? AND serial = ?"
+ADMITTED = "SELECT 1 FROM devices_device WHERE organisation = ? AND manufacturer = ? AND serial = ?"
 Grant = tuple[x509.Certificate, list[Fact]]
 
 
@@ -62,7 +62,7 @@ class Register:
         """By a one-time token. Raises Refusal."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         owners = self.chain.store.ask(TOKEN, (digest,))
-        owner = str(owners[0][0]) if owners else source.label or self.organisation
+        owner = str(owners[0][0]) if owners else self.organisation
 
         def work(records: Records, call: Call) -> Grant:
             row = records.scalar(select(Token).where(Token.digest == digest))
@@ -83,8 +83,9 @@ class Register:
                     "token", "令牌已过期或撤回 The token has expired or was withdrawn", **whose
                 )
             asked = self._read(body, whose)
+            granted = self._grant(records, call, known, asked, by="token", replace=row.replace)
             row.used = call.now
-            return self._grant(records, call, known, asked, by="token", replace=row.replace)
+            return granted
 
         return self._do("enrol", device, owner, source, work)
 
@@ -121,15 +122,16 @@ class Register:
 
     def enrol_made(self, body: bytes, maker: Maker, source: From) -> x509.Certificate:
         """By the certificate of its maker, shown in TLS: IDevID → LDevID. Raises Refusal."""
-        rows = self.chain.store.ask(ADMITTED, (maker.name, maker.serial))
-        owners = sorted({str(row[0]) for row in rows} & set(maker.organisations))
-        waits = source.label or self.organisation
-        if not owners:
-            self._wait(maker, waits, source)
-        owner = source.label if source.label in owners else (owners or [waits])[0]
+        ask = self.chain.store.ask
+        mine = [one for one in maker.trusted if ask(ADMITTED, (*one, maker.serial))]
+        known_to = mine or list(maker.trusted)
+        wanted = (source.label or self.organisation,)
+        owner, name = next((one for one in known_to if one[:1] == wanted), known_to[0])
+        if not mine:
+            self._wait(maker.serial, owner, name, source)
 
         def work(records: Records, call: Call) -> Grant:
-            same = (Device.manufacturer == maker.name, Device.serial == maker.serial)
+            same = (Device.manufacturer == name, Device.serial == maker.serial)
             known = records.scalar(select(Device).where(*same))
             if known is None:
                 raise Refusal("waiting", "等待接纳 Waits until somebody admits it")
@@ -143,7 +145,7 @@ class Register:
                     "expired", "厂商证书不在有效期 The maker's certificate is out of date", **whose
                 )
             asked = self._read(body, whose)
-            granted = self._grant(records, call, known, asked, by=maker.name, replace=known.replace)
+            granted = self._grant(records, call, known, asked, by=name, replace=known.replace)
             known.replace = False
             return granted
 
@@ -184,9 +186,11 @@ class Register:
             )
         )  # fmt: skip
         what = "renewed" if follows else "enrolled"
-        device.state = "enrolled"
         note(records, call, device, what, f"{by}: {serial_of(made)}")
-        facts += ended(records, call, [f"{kind}:{device.name}" for kind in OVER])
+        if device.alarmed:
+            facts += ended(records, call, [f"{kind}:{device.name}" for kind in OVER])
+            device.alarmed = False
+        device.state = "enrolled"  # last: what is written by the session is written once
         data = {"device": device.name, "serial": serial_of(made), "by": by}
         facts.append(Event(f"devices.{what}", data))
         return made, facts
@@ -232,25 +236,23 @@ class Register:
             )
         return x509.load_pem_x509_certificate(next_one.pem.encode()), []
 
-    def _wait(self, maker: Maker, owner: str, source: From) -> None:
+    def _wait(self, serial: str, owner: str, maker: str, source: From) -> None:
         """Note who waits to be admitted."""
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:
-            call = self.chain.call_of(caller_of(maker.serial, owner, source))
-            same = (Waiting.manufacturer == maker.name, Waiting.serial == maker.serial)
+            call = self.chain.call_of(caller_of(serial, owner, source))
+            same = (Waiting.manufacturer == maker, Waiting.serial == serial)
             row = records.scalar(select(Waiting).where(*same))
             if row is not None:
                 row.last, row.times = call.now, row.times + 1
             elif len(records.scalars(select(Waiting.id)).all()) < MOST_WAITING:
                 records.put(
-                    Waiting(
-                        manufacturer=maker.name, serial=maker.serial, first=call.now, last=call.now
-                    )
-                )  # fmt: skip
-            text = f"有设备等待接纳：{maker.name} {maker.serial}{SEAM}A device waits to be admitted: {maker.name} {maker.serial}"
+                    Waiting(manufacturer=maker, serial=serial, first=call.now, last=call.now)
+                )
+            text = f"有设备等待接纳：{maker} {serial}{SEAM}A device waits to be admitted: {maker} {serial}"
             return None, [alarm(call, "waiting", text)]
 
-        caller = caller_of(maker.serial, owner, source)
+        caller = caller_of(serial, owner, source)
         self.chain.submit(Deed(app=APP, name="wait", caller=caller, body=body, audited=False))
 
     def _do(
@@ -293,11 +295,15 @@ class Register:
         fact = Alarm(
             NO_TAG, nanos(call.now), True, f"{who}: {refusal}", kind=kind, priority=priority
         )  # fmt: skip
-        self.chain.submit(
-            Deed(
-                app=APP, name="alarm", caller=caller, body=lambda _: (None, (fact,)), audited=False
-            )
-        )
+
+        def body(records: Records) -> tuple[None, Sequence[Fact]]:
+            if refusal.device:
+                row = records.scalar(select(Device).where(Device.name == refusal.device))
+                if row is not None and not row.alarmed:
+                    row.alarmed = True
+            return None, (fact,)
+
+        self.chain.submit(Deed(app=APP, name="alarm", caller=caller, body=body, audited=False))
 
 
 def caller_of(device: str, owner: str, source: From) -> Caller:
@@ -307,10 +313,8 @@ def caller_of(device: str, owner: str, source: From) -> Caller:
 
 def living_of(records: Records, device: Device, now: dt.datetime) -> list[Certificate]:
     """Certificates of a device that are good now."""
-    rows = select(Certificate).where(
-        Certificate.device == device.id, Certificate.state.in_(LIVING), Certificate.ends > now
-    )
-    return list(records.scalars(rows))
+    rows = select(Certificate).where(Certificate.device == device.id, Certificate.ends > now)
+    return [row for row in records.scalars(rows) if row.state in LIVING]
 
 
 def revoke(call: Call, row: Certificate, device: str, reason: str) -> Event:

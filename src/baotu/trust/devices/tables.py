@@ -26,6 +26,7 @@ class Device(Table):
     manufacturer: Mapped[str] = mapped_column(default="", index=True)
     serial: Mapped[str] = mapped_column(default="", index=True)
     replace: Mapped[bool] = mapped_column(default=False)  # its next enrolment may bring another key
+    alarmed: Mapped[bool] = mapped_column(default=False)  # an alarm may be active about it
     admitted_by: Mapped[str]
     admitted: Mapped[datetime]
 

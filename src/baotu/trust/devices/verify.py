@@ -15,6 +15,7 @@ from cryptography import x509
 from baotu.sdk.messages import SEAM
 
 from .authority import Authority, valid_at
+from .csr import MALFORMED
 from .names import Identity, Kind, identity_of
 from .profiles import PROFILES
 from .refusal import Refusal
@@ -41,7 +42,7 @@ class Verifier:
         try:
             certificate = x509.load_der_x509_certificate(der)
             issuer = self.authority.issuer_of(certificate)
-        except (ValueError, TypeError, x509.DuplicateExtension):
+        except MALFORMED:
             raise Refusal("request", "证书读不了 The certificate cannot be read") from None
         if issuer is None:
             raise Refusal("unknown", "证书不是本平台签发的 The certificate was not issued here")

@@ -160,9 +160,13 @@ class Bad:
 
     def showing(self, key: Any, *chain: x509.Certificate) -> ssl.SSLContext:
         self.serial += 1
-        path = self.hub.folder / f"shown-{self.serial}.pem"
+        return self.showing_as(self.hub, str(self.serial), key, *chain)
+
+    @staticmethod
+    def showing_as(hub: Hub, name: str, key: Any, *chain: x509.Certificate) -> ssl.SSLContext:
+        path = hub.folder / f"shown-{name}.pem"
         path.write_bytes(pair(key, chain))
-        made = client.trusting(self.hub.trust.here().root)
+        made = client.trusting(hub.trust.here().root)
         made.load_cert_chain(path)
         return made
 

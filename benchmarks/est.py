@@ -10,9 +10,11 @@ on disk and every enrolment is synced before it is answered. Each figure is the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
+import socket
 import statistics
 import sys
 import tempfile
@@ -24,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from _est import ENROL, Hub, attack, certificate, csr, exchange, message
+from _est import ENROL, Bad, Hub, attack, certificate, csr, exchange, message
 
 from baotu.trust.devices import client
 from baotu.trust.devices.keys import digest_of, make_key
@@ -84,11 +86,38 @@ def measured(hub: Hub, round_: int, enrolments: int) -> dict[str, float]:
     }  # fmt: skip
 
 
+def cut(hub: Hub, sessions: int) -> list[float]:
+    """Milliseconds from asking for a revocation to the end of the device's live session."""
+    found = []
+    for number in range(sessions):
+        [ticket] = hub.admit(f"cut-{number}")
+        key, plain = make_key(), client.trusting(hub.trust.here().root)
+        _, body = exchange(
+            hub.trust.est_port, plain, message(ENROL, csr(key, ticket.device), ticket)
+        )
+        secure = Bad.showing_as(hub, f"cut-{number}", key, certificate(body))
+        with (
+            socket.create_connection(("::1", hub.trust.est_port), timeout=60) as raw,
+            secure.wrap_socket(raw, server_hostname="::1") as line,
+        ):
+            line.sendall(b"GET /.well-known/est/cacerts HTTP/1.1\r\nHost: [::1]\r\n\r\n")
+            if not line.recv(100).startswith(b"HTTP/1.1 200"):
+                raise AssertionError("the session does not live")
+            begin = time.monotonic()
+            hub.do("revoke", name=ticket.device)
+            with contextlib.suppress(OSError):
+                while line.recv(65536):
+                    pass
+            found.append((time.monotonic() - begin) * 1e3)
+    return found
+
+
 def run(enrolments: int, rounds: int, bad: int, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=".") as folder:
         hub = Hub(Path(folder))
         try:
             rows = [measured(hub, n, enrolments) for n in range(rounds)]
+            ends = sorted(cut(hub, 10 if quick else 50))
             begin = time.monotonic()
             outcome = attack(hub, bad)
             took = time.monotonic() - begin
@@ -97,6 +126,10 @@ def run(enrolments: int, rounds: int, bad: int, quick: bool) -> dict[str, Any]:
     middle = {name: round(statistics.median(row[name] for row in rows), 2) for name in rows[0]}
     figures = {
         "enrolment": middle | {"per_s_of": [round(row["per_s"]) for row in rows]},
+        "revocation": {
+            "sessions": len(ends), "median_ms": round(statistics.median(ends), 1),
+            "slowest_ms": round(ends[-1], 1),
+        },
         "bad credentials": {
             "attempts": outcome.attempts, "kinds": len(outcome.answers), "seconds": round(took),
             "accepted": outcome.accepted, "certificates": outcome.issued,
@@ -111,6 +144,8 @@ def run(enrolments: int, rounds: int, bad: int, quick: bool) -> dict[str, Any]:
     bars = [
         {"what": "EST enrolments with unique keys, /s", "figure": middle["per_s"], "bar": ">= 100",
          "quick": quick, "met": middle["per_s"] >= 100},
+        {"what": "revocation to the end of a live session, slowest, ms", "figure": round(ends[-1], 1),
+         "bar": "<= 1000", "quick": quick, "met": ends[-1] <= 1000},
         {"what": f"bad credentials accepted, of {outcome.attempts}", "figure": accepted, "bar": "0",
          "quick": quick, "met": accepted == 0 and outcome.still_good},
     ]  # fmt: skip

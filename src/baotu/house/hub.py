@@ -32,7 +32,9 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.trust.devices.app import Devices
 
+from .authority import start_devices
 from .file import HouseConfig
 from .proofs import Prover
 
@@ -63,6 +65,7 @@ class Hub:
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
         self.link: Any = None  # fabric.hub.HubLink
+        self.devices: Any = None  # trust.devices.service.DeviceTrust, where there is an authority
         self._stack = Stack()
         self.plant = PlantModel(data / "assets.db", self.organisation)
         self._stack.add("assets", self.plant.close)
@@ -106,6 +109,7 @@ class Hub:
         stack.add("jobs", runner.stop)
         streams.start()
         stack.add("apps", streams.stop)
+        self.devices = start_devices(self, stack)
 
     def _streams(self) -> Streams:
         basics = self.config.basics
@@ -187,7 +191,7 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs(), Notes()]
+    made: list[App] = [Alarms(), Jobs(), Notes(), Devices()]
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
         raise ConfigError(

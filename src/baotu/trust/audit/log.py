@@ -56,8 +56,9 @@ class Log:
     def size(self) -> int:
         return self.checkpoint.size
 
-    def append(self, entries: Sequence[bytes]) -> Checkpoint:
-        """At most GROUP records; durable when this returns."""
+    def append(self, entries: Sequence[bytes], root: bytes | None = None) -> Checkpoint:
+        """At most GROUP records; durable when this returns. root: what the log must have then, as
+        was signed before; raises Damaged, and signs nothing, when it has another."""
         before, at, size = self._standing, 0, self.size
         while at < len(entries):
             part = entries[at : at + WIDTH - size % WIDTH]
@@ -66,6 +67,8 @@ class Log:
             if size % STEP == 0:
                 self._history.append(self._signed(size))
         self._write_partials(size)
+        if root is not None and self.hashing.fold(self._edge) != root:
+            raise Damaged(f"{size} records are others than those that were signed before")
         made = self._signed(size)
         self._commit(made)
         for name in before - self._standing:

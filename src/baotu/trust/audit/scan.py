@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .formats import ENTRIES, NEWEST, SHA256, WIDTH, Damaged, Hashing, place, split, widths
 
+TRIES = 3
 MOST = 1000  # findings that are told one by one
 
 
@@ -25,12 +26,13 @@ class Files:
     def read(self, level: int | str, number: int, width: int) -> tuple[bytes | None, str]:
         """What is there, of exactly this width where it is a tile, and the file's name."""
         name = place(level, number, width)
-        for other in self._names(level, number, width):
-            try:
-                data = (self.folder / other).read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                continue
-            return (self._cut(data, level, width) if other != name else data), other
+        for _ in range(TRIES if width < WIDTH else 1):  # a writer may replace it just now
+            for other in self._names(level, number, width):
+                try:
+                    data = (self.folder / other).read_bytes()
+                except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                    continue
+                return (self._cut(data, level, width) if other != name else data), other
         return None, name
 
     def _names(self, level: int | str, number: int, width: int) -> Iterator[str]:

@@ -18,6 +18,7 @@ import argparse
 import base64
 import json
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,6 +45,8 @@ from .formats import (
     unbase64,
 )
 from .scan import Files, Finding, Scan
+
+PAUSE_S, PATIENCE_S = 0.2, 4.0
 
 
 @dataclass(slots=True)
@@ -72,8 +75,12 @@ def verify(
     witnesses: Sequence[Key] = (),
     tell: Callable[[int, int], None] = lambda done, of: None,
     kinds: Mapping[bytes, Kind] = KINDS,
+    patience_s: float = 0.0,
 ) -> Report:
-    """Everything in a folder, against its own checkpoint and those (name, bytes) kept elsewhere."""
+    """Everything in a folder, against its own checkpoint and those (name, bytes) kept elsewhere.
+
+    patience_s: how long a writer is waited for whose files are ahead of its checkpoint.
+    """
     report, find = Report(key_given=key is not None), []
     try:
         stored = (folder / "key").read_text(encoding="utf-8")
@@ -93,6 +100,11 @@ def verify(
         now = max((c for _, c in earlier), key=lambda c: c.size, default=None)
     if now is not None:
         _scan(folder, now, earlier, key, report, find, tell)
+        if not _moved(folder, now):
+            ahead = [*_later(now, earlier), *_ahead(folder, now)]
+            waits = range(round(patience_s / PAUSE_S) if ahead else 0)
+            if not any(_moved(folder, now, PAUSE_S) for _ in waits):
+                find += ahead[:1]
     report.findings = find
     return report
 
@@ -194,16 +206,9 @@ def _scan(
     if scan.computed != now.root and not scan.findings:
         why = "its root is not that of the records: they were changed together with all hashes"
         find.append(Finding(NEWEST, why, sound, now.size))
-    later = [(name, one) for name, one in earlier if one.size > now.size]
     kept = [n for n, _ in within if n.startswith(f"{HISTORY}#")]
     if not any(f.file.startswith(HISTORY) for f in find) and len(kept) < now.size // STEP:
         find.append(Finding(HISTORY, f"holds {len(kept)} checkpoints, not {now.size // STEP}"))
-    if not _moved(folder, now):
-        for name, one in later:
-            why = f"{name} holds {one.size} records: the log was put back or cut"
-            find.append(Finding(NEWEST, why, now.size, one.size))
-            break
-        _ahead(folder, now, find)
 
 
 def _compared(
@@ -224,8 +229,10 @@ def _compared(
     return sound
 
 
-def _moved(folder: Path, now: Checkpoint) -> bool:
+def _moved(folder: Path, now: Checkpoint, pause_s: float = 0.0) -> bool:
     """Whether a writer has gone on meanwhile."""
+    if pause_s:
+        threading.Event().wait(pause_s)
     try:
         newest = read_checkpoint((folder / NEWEST).read_bytes())
     except (OSError, Damaged):
@@ -233,19 +240,22 @@ def _moved(folder: Path, now: Checkpoint) -> bool:
     return newest.size > now.size
 
 
-def _ahead(folder: Path, now: Checkpoint, find: list[Finding]) -> None:
-    """Files that hold more than the checkpoint, while no writer is at work."""
+def _later(now: Checkpoint, earlier: Sequence[tuple[str, Checkpoint]]) -> Iterator[Finding]:
+    for name, one in earlier:
+        if one.size > now.size:
+            why = f"{name} holds {one.size} records: the log was put back or cut"
+            yield Finding(NEWEST, why, now.size, one.size)
+
+
+def _ahead(folder: Path, now: Checkpoint) -> Iterator[Finding]:
+    """Files that hold more than the checkpoint."""
     full, width = divmod(now.size, WIDTH)
-    ahead = [place(ENTRIES, full)] + [
-        place(ENTRIES, full, int(p.name))
-        for p in (folder / place(ENTRIES, full, 1)).parent.glob("*")
-        if p.name.isdigit() and int(p.name) > width
-    ]
-    for name in ahead:
+    grown = (folder / place(ENTRIES, full, 1)).parent.glob("*")
+    more = [int(p.name) for p in grown if p.name.isdigit() and int(p.name) > width]
+    for name in (place(ENTRIES, full), *(place(ENTRIES, full, w) for w in more)):
         if (folder / name).exists():
             why = "holds more than the checkpoint: an unfinished write, or the checkpoint put back"
-            find.append(Finding(name, why, now.size))
-            break
+            yield Finding(name, why, now.size)
 
 
 def verify_proof(data: bytes, key: Key, witnesses: Sequence[Key] = ()) -> tuple[bytes, Report]:
@@ -292,7 +302,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if folder is None:
         sys.stderr.write(f"verify-log: {options.folder or 'no folder'}: 这里没有日志 no log here\n")
         return 2
-    report = verify(folder, key, given, witnesses, _progress(options))
+    progress = _progress(options)
+    report = verify(folder, key, given, witnesses, progress, patience_s=PATIENCE_S)
     if options.json:
         say(json.dumps(asdict(report) | {"good": report.good}, ensure_ascii=False) + "\n")
     else:

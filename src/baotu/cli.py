@@ -219,6 +219,50 @@ def backup(
     _guarded(lambda: typer.echo(back_up(config, data, to)))
 
 
+@app.command("verify-log")
+def verify_log(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="日志或节点数据的文件夹 Folder of the log, or of a node's data"),
+    ] = None,
+    key: Annotated[
+        str,
+        typer.Option("--key", help="另存的公钥，或其文件 Public key kept elsewhere, or its file"),
+    ] = "",
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="另存的检查点文件 Checkpoint kept elsewhere, a file"),
+    ] = None,
+    witness: Annotated[
+        list[str] | None, typer.Option("--witness", help="见证者公钥 Public key of a witness")
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", help="单条记录的证明文件 Proof of one record, a file")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="输出 JSON Print JSON")] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", help="把验证程序写成一个文件 Write the verifier as one file"),
+    ] = None,
+) -> None:
+    """逐条重算并验证审计日志 Hash the audit log again and verify it."""
+    from baotu.trust.audit.single import single
+    from baotu.trust.audit.verify_log import main as verify
+
+    if write is not None:
+        _guarded(lambda: write.write_text(single(), encoding="utf-8"))
+        typer.echo(f"{write}: python {write.name} FOLDER")
+        return
+    words = [str(folder)] if folder is not None else []
+    words += ["--key", key] * bool(key) + ["--json"] * json
+    words += ["--proof", str(proof)] if proof is not None else []
+    for one in checkpoint or ():
+        words += ["--checkpoint", str(one)]
+    for name in witness or ():
+        words += ["--witness", name]
+    raise typer.Exit(verify(words))
+
+
 @app.command()
 def tags(
     out: Annotated[Path, typer.Argument(help="输出文件 File to write: .csv or .xlsx")],

@@ -25,6 +25,7 @@ from baotu.sdk.evidence import ROWS
 from baotu.sdk.health import Health
 from baotu.sdk.ports import AppCard, AuditRow, ElementRow, Proof
 
+from .fake_audit import FakeAuditLog
 from .fake_door import FakeDoor
 from .signals import SECOND, FakeHistory, FakePlant
 
@@ -240,7 +241,7 @@ def audit_rows(now: int, many: int) -> list[AuditRow]:
         ("engineer", "config.replace", "config.replace", "allowed", "新增 plc-6 Added plc-6"),
     )
     return [
-        AuditRow(time=now - n * 613 * SECOND, caller=c, verb=v, permission=p, outcome=o, reason=r)
+        AuditRow(id=many - n, time=now - n * 613 * SECOND, caller=c, verb=v, permission=p, outcome=o, reason=r)
         for n in range(1, many) for c, v, p, o, r in (kinds[n * 7 % 4],)
     ]  # fmt: skip
 
@@ -276,12 +277,14 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
             elif tag.id % 53 == 0:
                 history.bad[tag.id] = (now() - 7200 * SECOND, Quality.UNCERTAIN_SENSOR_NOT_ACCURATE)
     door = FakeDoor(plant, history, now, fire)
-    caller = replace(WARM, permissions=frozenset(v.permission for v in door.verbs()))
+    may = {v.permission for v in door.verbs()} | {"audit.read", "audit.prove"}
+    caller = replace(WARM, permissions=frozenset(may))
+    audited = [] if few else audit_rows(now(), 400)
     board = FakeBoard([] if few else healths(now(), fire))
     return Rooms(
         door=door, history=history, plant=plant, live=FakeLive(), board=board, desk=FakeDesk(),  # type: ignore[arg-type]
         elements=FakeElements(now, () if few else ("1.1", "2.0", "2.1", "2.7")),
-        audit=FakeAudit([] if few else audit_rows(now(), 400)), apps=FakeApps([] if few else cards(now())),
+        audit=FakeAudit(audited), audit_log=FakeAuditLog(audited, now() - 240 * SECOND, fire), apps=FakeApps([] if few else cards(now())),
         identify=lambda request: caller, faults=None if few else FakeFaults(), node="hub",
         title="济南一厂 Jinan plant 1", version="0.1.0", now=now,
     )  # fmt: skip

@@ -79,7 +79,9 @@ def _row(rooms: Rooms, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tag(rooms: Rooms, told: Any) -> tuple[str, str]:
-    """Name and asset of what the app called the tag: a number or a name."""
+    """Name and asset of what the app called the tag: a number or a name; below 0 it is none."""
+    if isinstance(told, int) and told < 0:
+        return "", ""
     try:
         tag = rooms.plant.by_id(told) if isinstance(told, int) else rooms.plant.tag(str(told))
     except Invalid:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
 from . import live, pages, problem
-from .api import house, plant, samples, statistics, verbs
+from .api import audit, house, plant, samples, statistics, verbs
 from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
@@ -52,6 +52,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     figures = Metrics(rooms, channel)
     api = APIRouter(prefix="/api")
     house.routes(api, rooms)
+    audit.routes(api, rooms)
     plant.routes(api, rooms, finder)
     samples.routes(api, rooms, finder)
     statistics.routes(api, rooms)

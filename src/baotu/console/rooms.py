@@ -10,7 +10,18 @@ from starlette.requests import HTTPConnection
 
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
-from baotu.sdk.ports import Apps, Audit, Board, Desk, Elements, Faults, History, Live, Plant
+from baotu.sdk.ports import (
+    Apps,
+    Audit,
+    AuditLog,
+    Board,
+    Desk,
+    Elements,
+    Faults,
+    History,
+    Live,
+    Plant,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,7 @@ class Rooms:
     apps: Apps
     identify: Callable[[HTTPConnection], Caller]
     faults: Faults | None = None
+    audit_log: AuditLog | None = None
     node: str = "hub"
     title: str = "趵突 Baotu"
     version: str = ""

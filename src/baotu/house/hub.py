@@ -32,8 +32,11 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.trust.audit.app import Audit
+from baotu.trust.audit.desk import AuditDesk
 from baotu.trust.devices.app import Devices
 
+from .auditing import audit_watch
 from .authority import start_devices
 from .file import HouseConfig
 from .proofs import Prover
@@ -76,6 +79,10 @@ class Hub:
         self.apps = made_apps(config)
         self.chain = self._chain(data)
         self.caller = local_caller(self.chain, self.organisation)
+        basics = config.basics
+        self.watch = audit_watch(
+            basics.audit, data, basics.node.name, self.organisation, self.chain, board
+        )
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
@@ -95,6 +102,8 @@ class Hub:
     def start(self) -> None:
         """Everything that has a thread. Stopped by `stop` in reverse."""
         jobs, stack = self.config.basics.jobs, self._stack
+        self.watch.start()  # the first to start: it seals what the others still do as they stop
+        stack.add("audit", self.watch.stop)
         streams = self._streams()  # before the keeper: it says what must not be sealed yet
         keeper = Keeper(self.history, self.board.put)
         keeper.start()
@@ -161,6 +170,9 @@ class Hub:
     def audit(self) -> AuditReader:
         return AuditReader(self.chain.store)
 
+    def audit_log(self) -> AuditDesk:
+        return AuditDesk(self.watch)
+
     def elements(self) -> EvidenceReader:
         return EvidenceReader(self.chain.store)
 
@@ -191,7 +203,7 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs(), Notes(), Devices()]
+    made: list[App] = [Alarms(), Jobs(), Notes(), Devices(), Audit()]
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
         raise ConfigError(

@@ -11,6 +11,7 @@ from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
+from baotu.trust.audit.settings import AuditSettings
 from baotu.trust.devices.settings import TrustSettings
 
 Role = Literal["all", "edge", "hub"]
@@ -121,6 +122,7 @@ SECTIONS: dict[str, type] = {
     "jobs": JobSettings,
     "apps": AppsSettings,
     "devices": TrustSettings,
+    "audit": AuditSettings,
 }
 
 
@@ -137,3 +139,4 @@ class Basics:
     jobs: JobSettings = field(default_factory=JobSettings)
     apps: AppsSettings = field(default_factory=AppsSettings)
     devices: TrustSettings = field(default_factory=TrustSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)

@@ -6,7 +6,7 @@ from baotu.sdk.ports import AuditRow
 
 from .store import Store
 
-COLUMNS = "time, caller, verb, permission, outcome, reason"
+COLUMNS = "id, time, caller, verb, permission, outcome, reason"
 
 
 class AuditReader:
@@ -35,10 +35,10 @@ class AuditReader:
         )
         return [
             AuditRow(
-                time=time, caller=caller, verb=verb, permission=permission, outcome=outcome,
+                id=id, time=time, caller=caller, verb=verb, permission=permission, outcome=outcome,
                 reason=reason,
             )
-            for time, caller, verb, permission, outcome, reason in rows
+            for id, time, caller, verb, permission, outcome, reason in rows
         ]  # fmt: skip
 
 

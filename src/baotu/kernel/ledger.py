@@ -15,8 +15,9 @@ from .store import Writer
 
 
 class AuditRecord(Table):
-    """Who asked for what, and what became of it. Rows are only ever added."""
+    """Who asked for what, and what became of it. Rows are only ever added; ids never come again."""
 
+    __table_args__ = {"sqlite_autoincrement": True}
     time: Mapped[int] = mapped_column(BigInteger)
     caller: Mapped[str]
     verb: Mapped[str]

@@ -6,7 +6,7 @@ All are safe to call from any thread; none needs an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -262,12 +262,66 @@ class AuditRow:
     permission: str
     outcome: str
     reason: str
+    id: int = 0
 
 
 class Audit(Protocol):
     def records(
         self, limit: int = 200, search: str = "", before: int | None = None
     ) -> list[AuditRow]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditState:
+    """How the tamper-evident log fares. verified: when it was hashed again last, ns UTC, 0 never;
+    hashed: how many records then; whole: all of them. findings: what is damaged, and where."""
+
+    state: str
+    why: str
+    key: str
+    origin: str
+    size: int
+    root: str
+    waiting: int
+    verified: int = 0
+    hashed: int = 0
+    whole: bool = False
+    witnesses: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditProof:
+    """Record `index` is in the log of `size` with this root. text: c2sp.org/tlog-proof."""
+
+    index: int
+    size: int
+    root: str
+    text: bytes
+
+
+class AuditLog(Protocol):
+    """The log over the audit, read only. Raises Conflict when it cannot be read."""
+
+    def state(self) -> AuditState: ...
+
+    def checkpoint(self) -> bytes:
+        """c2sp.org/tlog-checkpoint, with cosignatures where witnesses gave them."""
+
+    def prove(self, record: int) -> AuditProof | None:
+        """Of a row by its id; None: not sealed yet."""
+
+    def consistency(self, old: int) -> list[bytes]:
+        """RFC 9162, 2.1.4: that the log begins with its first `old` records."""
+
+    def tile(self, level: int | None, number: int, width: int) -> bytes | None:
+        """c2sp.org/tlog-tiles; level None: the records. None: there is no such tile."""
+
+    def entries(self, since: int, limit: int) -> list[tuple[int, bytes]]:
+        """(position, record) from a position on."""
+
+    def export(self) -> Iterator[bytes]:
+        """A tar of the log and its verifier."""
 
 
 class Desk(Protocol):

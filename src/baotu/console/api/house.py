@@ -111,7 +111,7 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
         """Who asked for what, whether it was allowed, and why: the newest first."""
         records = rooms.audit.records(limit, search, before)
         lines = [
-            {"time": iso(r.time), "caller": r.caller, "verb": r.verb, "permission": r.permission,
+            {"id": r.id, "time": iso(r.time), "caller": r.caller, "verb": r.verb, "permission": r.permission,
              "outcome": r.outcome, "reason": r.reason}
             for r in records
         ]  # fmt: skip

@@ -165,6 +165,7 @@ class Jobs(BaseModel):
 
 
 class AuditLine(BaseModel):
+    id: int = Field(description="Ask /api/audit/proof for it")
     time: Time
     caller: str
     verb: str
@@ -176,6 +177,45 @@ class AuditLine(BaseModel):
 class AuditLines(BaseModel):
     records: list[AuditLine]
     before: int | None = Field(description="Ask with this `before` for older ones; null at the end")
+
+
+class AuditState(BaseModel):
+    state: Literal["up", "starting", "degraded", "down", "off"]
+    why: str
+    key: str = Field(description="Public key of the log: note it down elsewhere")
+    origin: str
+    size: int = Field(description="Sealed records")
+    root: str = Field(description="Of the Merkle tree over them, base64")
+    waiting: int = Field(description="Rows that are committed and not yet sealed")
+    verified: Time | None = Field(description="When the log was hashed again last")
+    hashed: int = Field(description="Records that were hashed again then")
+    whole: bool = Field(description="Whether those were all")
+    witnesses: list[str]
+    findings: list[str] = Field(description="What is damaged, and where; the first is the first")
+
+
+class AuditProof(BaseModel):
+    record: int
+    index: int = Field(description="Position in the log, from 0")
+    size: int
+    root: str
+    proof: str = Field(description="c2sp.org/tlog-proof, with the record as extra data")
+
+
+class AuditConsistency(BaseModel):
+    old: int
+    checkpoint: str
+    hashes: list[str]
+
+
+class AuditEntry(BaseModel):
+    position: int
+    entry: str = Field(description="The record, byte for byte: JSON after RFC 8785")
+
+
+class AuditEntries(BaseModel):
+    entries: list[AuditEntry]
+    next: int | None = Field(description="Ask with this `since` for more; null at the end")
 
 
 class ConfigText(BaseModel):

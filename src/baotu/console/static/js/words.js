@@ -4,14 +4,14 @@ import { grouped, t, zh } from "./core.js";
 /** Kinds of parts: one of them, and the heading over several. */
 export const KINDS = {
   edge: ["边缘 Edge", "边缘节点 Edge nodes"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
-  server: ["服务 Server", "对外服务 Servers"], history: ["历史库 History", "历史库 History"], app: ["应用 App", "应用 Apps"], node: ["节点 Node", "本节点 This node"], room: ["部件 Part", "部件 Parts"],
+  server: ["服务 Server", "对外服务 Servers"], history: ["历史库 History", "历史库 History"], app: ["应用 App", "应用 Apps"], node: ["节点 Node", "本节点 This node"], room: ["部件 Part", "部件 Parts"], audit: ["审计日志 Audit log", "审计日志 Audit log"],
 };
 export const kind = (name) => t(KINDS[name]?.[0] ?? name);
 export const kinds = (name) => t(KINDS[name]?.[1] ?? name);
 
 export const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
 /** What the platform itself audits; verbs of apps bring their titles. */
-const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tag.write": "写位号 Write a tag", "faults.switch": "切换故障 Switch a fault" };
+const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tag.write": "写位号 Write a tag", "faults.switch": "切换故障 Switch a fault", "audit.forget": "清理已封存的审计行 Forget sealed rows" };
 export const verb = (name) => t(VERBS[name] ?? name);
 const OUTCOMES = { allowed: "已允许 Allowed", answered: "已回答 Answered", ok: "已完成 Done", noted: "已记录 Noted", done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", bug: "程序错误 Bug" };
 export const outcome = (name) => t(OUTCOMES[name] ?? name);

@@ -11,6 +11,7 @@ from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
+from baotu.trust.policy.settings import PolicySettings
 
 Role = Literal["all", "edge", "hub"]
 
@@ -119,6 +120,7 @@ SECTIONS: dict[str, type] = {
     "edge": EdgeSettings,
     "jobs": JobSettings,
     "apps": AppsSettings,
+    "policy": PolicySettings,
 }
 
 
@@ -134,3 +136,4 @@ class Basics:
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     apps: AppsSettings = field(default_factory=AppsSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)

@@ -23,7 +23,7 @@ from . import words
 from .lists import rows_allowed
 from .model import AUDIT_CHANGE, KINDS, Catalogue, Thing, principal_of
 from .terrain import Terrain
-from .text import Rule, rules_of
+from .text import Rule, rules_of, sound
 from .verdict import Court, Verdict, allowed_names
 
 KEPT = 8_192  # decisions in each of two generations; bounded, about 6 MB when both are full
@@ -100,6 +100,7 @@ class CedarPolicy:
         """The site's own policies, in place of those before; they were checked when they were
         proposed. Raises ValueError when they are no policies; then nothing changes."""
         rules = rules_of(text)
+        sound(rules)
         with self._lock:
             self._own = rules
             self._change()
@@ -117,6 +118,36 @@ class CedarPolicy:
     @property
     def rules(self) -> Sequence[Rule]:
         return self._state.court.index.rules
+
+    @property
+    def terrain(self) -> Terrain:
+        return self._now().terrain
+
+    def probe(self, caller: Caller, action: str, resource: Resource) -> Decision:
+        """What would be decided; nothing is kept or remembered of it."""
+        return self._judged(self._now(), caller, action, resource, None)
+
+    def named(self, organisation: str) -> Iterable[Caller]:
+        """People and programs that policies name, as members of an organisation."""
+        kinds: dict[str, Any] = {"Person": "person", "App": "app", "Device": "device"}
+        for key in self._state.court.index.principals():
+            type, _, id = key[1:].partition("::")
+            if key[0] == "=" and type in kinds:
+                yield Caller(id, organisation, frozenset((EVERYTHING,)), kind=kinds[type])
+
+    def named_resources(self, most: int) -> Iterable[tuple[str, Resource]]:
+        """What the site's own policies name, with the actions they name."""
+        kinds = {type: kind for kind, type in KINDS.items()}
+        found: dict[tuple[str, Resource], None] = {}
+        for rule in (*self._own, *(r for more in self._more.values() for r in more)):
+            type, _, id = rule.resource[1:].partition("::")
+            if rule.resource[0] in "=<" and type in kinds:
+                for action in rule.actions or ("=assets.read",):
+                    if action.removeprefix("=") in self._catalogue.duties:
+                        found[action.removeprefix("="), Resource(kinds[type], id)] = None
+            if len(found) >= most:
+                break
+        return list(found)
 
     def with_text(self, text: str) -> CedarPolicy:
         """Another engine that has this text instead, for a dry run. Decides for nobody."""
@@ -192,7 +223,7 @@ class CedarPolicy:
             probe = Caller("?", owner, frozenset((EVERYTHING,)), frozenset((role.name,)))
             if self._verdict(state, probe, action, resource, None).allowed:
                 told.append(role.title)
-        for caller in self._known(state, owner):
+        for caller in (*self.named(owner), *self.people()):
             alone = replace(caller, roles=frozenset(), permissions=frozenset((EVERYTHING,)))
             if self._verdict(state, alone, action, resource, None).allowed:
                 told.append(caller.name)
@@ -291,15 +322,6 @@ class CedarPolicy:
 
     def _probe(self, state: State, caller: Caller) -> tuple[Thing, dict[str, object]]:
         return principal_of(caller), allowed_names(None, caller.kind)
-
-    def _known(self, state: State, organisation: str) -> Iterable[Caller]:
-        """People and apps that policies name, and people who have an account."""
-        kinds: dict[str, Any] = {"Person": "person", "App": "app", "Device": "device"}
-        for key in state.court.index.principals():
-            type, _, id = key[1:].partition("::")
-            if key[0] == "=" and type in kinds:
-                yield Caller(id, organisation, frozenset(), kind=kinds[type])
-        yield from self.people()
 
     def _listed(
         self, state: State, caller: Caller, action: str, kind: str

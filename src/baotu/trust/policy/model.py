@@ -160,7 +160,11 @@ def reference(key: str) -> dict[str, str]:
 
 
 def entities(
-    principal: Thing, resource: Thing, action: str, catalogue: Catalogue, house: str,
+    principal: Thing,
+    resource: Thing,
+    action: str,
+    catalogue: Catalogue,
+    house: str,
     zones: Mapping[str, Zone],
 ) -> str:
     """Everything that a decision may look at, as Cedar's JSON."""

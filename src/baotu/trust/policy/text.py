@@ -8,7 +8,7 @@ accept is never applied (see `check`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -144,10 +144,14 @@ class Looks:
 def rule_of(piece: Piece) -> Rule:
     """Raises ValueError in Cedar's words when it is no policy."""
     found = PLAIN.fullmatch(without_comments(piece.text))
-    if found is not None and bool(found[9]) == bool(found[11]):
-        if not (found[9] and found[8] == "==") and (found[9] or "," not in _outside(found[10])):
-            return _plain(piece.text, found)
-    return _read(piece.text)
+    return _plain(piece.text, found) if found is not None and _whole(found) else _read(piece.text)
+
+
+def _whole(found: re.Match[str]) -> bool:
+    """Brackets around several actions, closed ones, and none after ==."""
+    if bool(found[9]) != bool(found[11]):
+        return False
+    return found[8] != "==" if found[9] else "," not in _outside(found[10])
 
 
 def _outside(text: str | None) -> str:
@@ -157,6 +161,14 @@ def _outside(text: str | None) -> str:
 
 def rules_of(text: str) -> list[Rule]:
     return [rule_of(piece) for piece in cut(text)]
+
+
+def sound(rules: Sequence[Rule]) -> None:
+    """Conditions are read by Cedar when they are first needed; here at once. Raises ValueError."""
+    if texts := [rule.text for rule in rules if rule.conditional]:
+        from cedarpy import PolicySet
+
+        PolicySet.from_str("\n".join(texts))
 
 
 def _plain(text: str, found: re.Match[str]) -> Rule:
@@ -240,9 +252,10 @@ def _looks(node: Any) -> Looks:
         return Looks(frozenset(node.attrs[:1]))
     if kind == "Is" and _is_resource(node.base):
         return _within(node.in_expr) if node.in_expr is not None else Looks()
-    if kind == "BinaryOp" and _is_resource(node.left) and node.op in ("in", "eq"):
-        if node.op == "in" or type(node.right).__name__ == "EntityLit":
-            return _within(node.right, "=" if node.op == "eq" else "<")
+    if kind == "BinaryOp" and _is_resource(node.left) and node.op == "in":
+        return _within(node.right)
+    if kind == "BinaryOp" and _is_resource(node.left) and node.op == "eq":
+        return _within(node.right, "=")
     found = Looks()
     for part in _parts(node):
         found |= _looks(part)

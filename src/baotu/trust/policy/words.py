@@ -28,7 +28,9 @@ def allowed(verdict: Verdict) -> str:
     return both(chinese, english)
 
 
-def forbidden(caller: Caller, action: str, resource: Resource, verdict: Verdict, c: Catalogue) -> str:
+def forbidden(
+    caller: Caller, action: str, resource: Resource, verdict: Verdict, c: Catalogue
+) -> str:
     zh, en = _what(caller, action, resource, c)
     rules = _first(verdict.rules)
     return both(f"{zh}：{_titles(rules, 'zh')}", f"{en}: {_titles(rules, 'en')}")
@@ -42,8 +44,9 @@ def missing(caller: Caller, action: str, resource: Resource, owner: str, c: Cata
         return both(f"{zh}：没有策略准许 {action}", f"{en}: no policy permits {action}")
     roles = [role.title for role in ROLES.values() if role.duties & set(duties)]
     named = "、".join(in_language(DUTIES[d], "zh").partition("：")[0] for d in duties)  # type: ignore[index]
-    ask = "、".join(in_language(t, "zh") for t in roles), ", ".join(
-        in_language(t, "en").lower() for t in roles
+    ask = (
+        "、".join(in_language(t, "zh") for t in roles),
+        ", ".join(in_language(t, "en").lower() for t in roles),
     )
     return both(
         f"{zh}：需要组织「{owner}」中的职责「{named}」，可请：{ask[0]}",
@@ -61,7 +64,9 @@ def outside(caller: Caller, action: str, resource: Resource, c: Catalogue) -> st
 
 
 def unknown(resource: Resource) -> str:
-    return both(f"没有「{resource.kind}」这类资源", f"there is no kind of resource {resource.kind!r}")
+    return both(
+        f"没有「{resource.kind}」这类资源", f"there is no kind of resource {resource.kind!r}"
+    )
 
 
 def _what(caller: Caller, action: str, resource: Resource, c: Catalogue) -> tuple[str, str]:

@@ -79,6 +79,9 @@ def _where(text: str, said: str) -> int:
     for at in range(last, max(last - 3, -1), -1):
         if f"`{tokens[at].group()}`" in said:
             return tokens[at].start()
+    for token in tokens:
+        if said.endswith(f": {token.group()}"):
+            return token.start()
     return tokens[last].start() if tokens else 0
 
 

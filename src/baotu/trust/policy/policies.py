@@ -30,6 +30,7 @@ from baotu.sdk import (
     view,
 )
 from baotu.sdk.app import Caller
+from baotu.sdk.messages import SEAM, halves
 from baotu.sdk.trust import ROLES
 
 from .check import Problem, problems
@@ -183,9 +184,13 @@ class Policies(App):
         found = self._problems(text)
         if found:
             first, more = found[0], len(found) - 1
-            rest = f"（另有 {more} 处 and {more} more）" if more else ""
-            raise Invalid("text", f"第 {first.line} 行第 {first.column} 列 Line {first.line}, column "
-                                  f"{first.column}: {first.why}{rest}")  # fmt: skip
+            zh, en = halves(first.why)
+            rest = (f"（另有 {more} 处）", f" (and {more} more)") if more else ("", "")
+            raise Invalid(
+                "text",
+                f"第 {first.line} 行第 {first.column} 列：{zh}{rest[0]}{SEAM}"
+                f"line {first.line}, column {first.column}: {en}{rest[1]}",
+            )
 
     def _problems(self, text: str) -> list[Problem]:
         taken = (rule.id for rule in self.engine.base)

@@ -27,6 +27,8 @@ PLAIN = re.compile(
     re.DOTALL,
 )
 ACTION = re.compile(r'Action\s*::\s*"([^"\\]*)"')
+ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|(.))", re.DOTALL)
+ONE = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"} | {c: c for c in "\"'\\*"}
 ANY = "*"
 
 
@@ -285,7 +287,7 @@ def _parts(node: Any) -> Iterator[Any]:
 
 
 def _unescaped(text: str) -> str:
-    return re.sub(r'\\(["\\])', r"\1", text)
+    return ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else ONE[found[2]], text)
 
 
 __all__ = ["ANY", "Looks", "Piece", "Rule", "cut", "place", "rule_of", "rules_of"]

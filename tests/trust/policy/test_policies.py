@@ -115,7 +115,7 @@ def test_versions_are_chained_and_one_changed_by_hand_is_not_loaded(site: Site):
 
 
 def test_what_is_wrong_is_refused_with_its_place(site: Site):
-    with pytest.raises(Invalid, match="第 2 行第 55 列：.*line 2, column 55: ") as error:
+    with pytest.raises(Invalid, match=r"第 2 行第 55 列：.*line 2, column 55: ") as error:
         site.call("propose", text=NIGHT.replace("tags.write", "tags.wrte"), reason="x")
     assert error.value.field == "text"
     [wrong] = site.call("check", text=NIGHT.replace("Person", "Persn"))

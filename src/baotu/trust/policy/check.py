@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from baotu.sdk.messages import SEAM
-
 from .model import AUDIT_CHANGE, Catalogue
 from .text import TOKEN, Piece, Rule, cut, place, rule_of
+from .words import both
 
 LONGEST = 20_000_000  # characters of a text; some hundred thousand policies
 NEEDS = frozenset({"approver"})
@@ -36,7 +35,7 @@ class Problem:
 def problems(text: str, catalogue: Catalogue, taken: Iterable[str] = ()) -> list[Problem]:
     """Everything wrong with it, in order of the lines. taken: names that others have already."""
     if len(text) > LONGEST:
-        return [Problem(line=1, column=1, policy="", why=_both("太长", "is too long"))]
+        return [Problem(line=1, column=1, policy="", why=both("太长", "is too long"))]
     found: list[Problem] = []
     pieces = list(cut(text))
     whole: list[tuple[Piece, Rule]] = []
@@ -47,7 +46,7 @@ def problems(text: str, catalogue: Catalogue, taken: Iterable[str] = ()) -> list
         except ValueError as error:
             at = piece.start + _where(piece.text, str(error))
             found.append(
-                _problem(text, at, "", _both(f"不是策略：{error}", f"is no policy: {error}"))
+                _problem(text, at, "", both(f"不是策略：{error}", f"is no policy: {error}"))
             )
     found += _named(text, whole, set(taken))
     found += _forbidden(text, whole)
@@ -88,14 +87,14 @@ def _where(text: str, said: str) -> int:
 def _named(text: str, whole: Sequence[tuple[Piece, Rule]], taken: set[str]) -> Iterable[Problem]:
     for piece, rule in whole:
         if not rule.id:
-            why = _both('缺少 @id("…")，即策略的名字', 'needs @id("…"), its name')
+            why = both('缺少 @id("…")，即策略的名字', 'needs @id("…"), its name')
         elif rule.id in taken:
-            why = _both(f"名字 {rule.id} 已有", f"the name {rule.id} is taken")
+            why = both(f"名字 {rule.id} 已有", f"the name {rule.id} is taken")
         elif not rule.title:
-            why = _both('缺少 @title("中文 English")', 'needs @title("中文 English")')
+            why = both('缺少 @title("中文 English")', 'needs @title("中文 English")')
         elif more := rule.needs - NEEDS:
             names = ", ".join(sorted(more))
-            why = _both(f"@needs 不认识 {names}", f"@needs knows no {names}; it knows approver")
+            why = both(f"@needs 不认识 {names}", f"@needs knows no {names}; it knows approver")
         else:
             taken.add(rule.id)
             continue
@@ -108,7 +107,7 @@ def _forbidden(text: str, whole: Sequence[tuple[Piece, Rule]]) -> Iterable[Probl
         names = {action.removeprefix("=") for action in rule.actions}
         if not rule.forbids and AUDIT_CHANGE in names:
             at = piece.start + max(piece.text.find(AUDIT_CHANGE), 0)
-            why = _both("谁也不能被准许改审计", "nobody can be permitted to change the audit")
+            why = both("谁也不能被准许改审计", "nobody can be permitted to change the audit")
             yield _problem(text, at, rule.id, why)
 
 
@@ -132,11 +131,11 @@ def _typed(
         seen.add((error.policy_id, said))
         number = error.policy_id.removeprefix("policy")
         if not number.isdigit():
-            yield _problem(text, 0, "", _both(f"校验：{said}", said))
+            yield _problem(text, 0, "", both(f"校验：{said}", said))
             continue
         piece, rule = whole[int(number)]
         at = piece.start + _mentioned(piece.text, said)
-        yield _problem(text, at, rule.id, _both(f"校验不通过：{said}", said))
+        yield _problem(text, at, rule.id, both(f"校验不通过：{said}", said))
 
 
 def _mentioned(text: str, said: str) -> int:
@@ -151,7 +150,3 @@ def _mentioned(text: str, said: str) -> int:
 def _problem(text: str, at: int, policy: str, why: str) -> Problem:
     line, column = place(text, at)
     return Problem(line=line, column=column, policy=policy, why=why)
-
-
-def _both(chinese: str, english: str) -> str:
-    return f"{chinese}{SEAM}{english}"

@@ -7,6 +7,7 @@ before, so that a row that was changed is found. What is in force, the `keeper` 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated as A
@@ -30,13 +31,14 @@ from baotu.sdk import (
     view,
 )
 from baotu.sdk.app import Caller
-from baotu.sdk.messages import SEAM, halves
+from baotu.sdk.messages import halves
 from baotu.sdk.trust import ROLES
 
 from .check import Problem, problems
 from .dryrun import DryRun, dry_run
 from .engine import EVERYTHING, CedarPolicy
 from .model import KINDS
+from .words import both
 
 EMPTY = "// 本站的策略写在这里。 The policies of this site go here.\n"
 REASON = "原因 Reason"
@@ -183,14 +185,7 @@ class Policies(App):
     def _checked(self, text: str) -> None:
         found = self._problems(text)
         if found:
-            first, more = found[0], len(found) - 1
-            zh, en = halves(first.why)
-            rest = (f"（另有 {more} 处）", f" (and {more} more)") if more else ("", "")
-            raise Invalid(
-                "text",
-                f"第 {first.line} 行第 {first.column} 列：{zh}{rest[0]}{SEAM}"
-                f"line {first.line}, column {first.column}: {en}{rest[1]}",
-            )
+            raise Invalid("text", mistakes(found))
 
     def _problems(self, text: str) -> list[Problem]:
         taken = (rule.id for rule in self.engine.base)
@@ -367,6 +362,17 @@ def told(run: DryRun) -> view.View:
         tiles,
         view.Table(("策略 Policy", "改变 Change"), names, title="策略的改变 Policies that change"),
         view.Table(columns, rows, title="决定的改变 Decisions that change"),
+    )
+
+
+def mistakes(found: Sequence[Problem]) -> str:
+    """The first, with its place, and how many more there are."""
+    first, more = found[0], len(found) - 1
+    zh, en = halves(first.why)
+    rest = (f"（另有 {more} 处）", f" (and {more} more)") if more else ("", "")
+    return both(
+        f"第 {first.line} 行第 {first.column} 列：{zh}{rest[0]}",
+        f"line {first.line}, column {first.column}: {en}{rest[1]}",
     )
 
 

@@ -34,8 +34,10 @@ class PlantModel:
 
     def configure(self, assets: Iterable[Asset], types: Iterable[AssetType]) -> None:
         """What the configuration says exists, in place of what it said before."""
+        assets = list(assets)
+        owners = {a.path: a.organisation for a in assets if a.organisation}
         self._declared = {
-            a.path: replace(a, organisation=a.organisation or self._organisation) for a in assets
+            a.path: replace(a, organisation=self._owner(a.path, owners)) for a in assets
         }
         self._types = dict(BUILT_IN) | {t.id_short: t for t in types}
         self._edition += 1
@@ -141,7 +143,7 @@ class PlantModel:
         for path, kind in self.table.all().distinct("asset", "asset_type")[0]:
             known = found.get(path)
             if known is None:
-                found[path] = Asset(path=path, type=kind, organisation=self._whose(path))
+                found[path] = Asset(path=path, type=kind, organisation=self._owner(path))
             elif not known.type and kind:
                 found[path] = replace(known, type=kind)
         for path in list(found):
@@ -149,14 +151,18 @@ class PlantModel:
             for depth in range(1, len(parts)):
                 place = "/".join(parts[:depth])
                 level = LEVELS[min(depth - 1, len(LEVELS) - 2)]
-                if place not in found:
-                    found[place] = Asset(path=place, level=level, organisation=self._whose(place))
+                found.setdefault(
+                    place, Asset(path=place, level=level, organisation=self._owner(place))
+                )
         return dict(sorted(found.items()))
 
-    def _whose(self, path: str) -> str:
-        """What lies below an asset that is somebody's is theirs, unless it was declared."""
+    def _owner(self, path: str, owners: Mapping[str, str] | None = None) -> str:
+        """Its own organisation, else that of the nearest declared asset above it."""
         while path:
-            path = path.rpartition("/")[0]
-            if path in self._declared:
+            if owners is not None:
+                if path in owners:
+                    return owners[path]
+            elif path in self._declared:
                 return self._declared[path].organisation
+            path = path.rpartition("/")[0]
         return self._organisation

@@ -13,12 +13,13 @@ from baotu.kernel.config import Reader
 from baotu.kernel.registry import Registry
 from baotu.kernel.toml import Document
 from baotu.sdk import App, Asset, AssetType, ConfigError, DriverEntry, Property, Tag
+from baotu.sdk.asset import Zone
 from baotu.sdk.settings import described
 from baotu.sdk.tags import Tags
 
 from .settings import SECTIONS, Basics, DeviceSettings, ServerSettings
 
-LISTS = ("asset", "asset_type", "device", "server")
+LISTS = ("asset", "asset_type", "device", "server", "zone")
 _TAG_KEYS = {
     ("type" if f.name == "asset_type" else f.name): f.name
     for f in fields(Tag)
@@ -52,6 +53,7 @@ class HouseConfig:
     basics: Basics
     assets: tuple[Asset, ...] = ()
     types: tuple[AssetType, ...] = ()
+    zones: tuple[Zone, ...] = ()
     devices: tuple[DeviceLine, ...] = ()
     servers: tuple[ServerLine, ...] = ()
     apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -116,6 +118,7 @@ class _House:
             basics=replace(basics, node=node, **placed),
             assets=self.assets(),
             types=self.types(),
+            zones=self.zones(),
             devices=tuple(d for d in self.each("device", self.device) if d),
             servers=tuple(s for s in self.each("server", self.server) if s),
             apps=self.apps(),
@@ -144,6 +147,18 @@ class _House:
         return tuple(
             a for a in self.each("asset", lambda t, key: self.reader.make(Asset, t, key)) if a
         )
+
+    def zones(self) -> tuple[Zone, ...]:
+        """Each asset is named by one zone at most: which is its own would else be a guess."""
+        found = [z for z in self.each("zone", lambda t, key: self.reader.make(Zone, t, key)) if z]
+        seen: dict[str, str] = {}
+        for place, zone in enumerate(found):
+            for path in zone.assets:
+                if seen.setdefault(path.strip("/"), zone.name) != zone.name:
+                    other = seen[path.strip("/")]
+                    why = f"{path!r} is in zone {other!r} already"
+                    self.reader.wrong(("zone", place, "assets"), why, "name it in one of them")
+        return tuple(found)
 
     def types(self) -> tuple[AssetType, ...]:
         return tuple(t for t in self.each("asset_type", self.asset_type) if t)

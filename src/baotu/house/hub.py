@@ -32,9 +32,11 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.sdk.trust import ACTIONS
 from baotu.trust.audit.app import Audit
 from baotu.trust.audit.desk import AuditDesk
 from baotu.trust.devices.app import Devices
+from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeeper
 
 from .auditing import audit_watch
 from .authority import start_devices
@@ -42,8 +44,7 @@ from .file import HouseConfig
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
-LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
-OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
+LOCAL = "local"  # the engineer at the machine; policies call it Platform::"local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,19 @@ class Hub:
         self._stack = Stack()
         self.plant = PlantModel(data / "assets.db", self.organisation)
         self._stack.add("assets", self.plant.close)
+        self.policy = CedarPolicy(self.plant, house=self.organisation)
         self.configure(config)
         self.live = LiveBus()
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
         self.apps = made_apps(config)
         self.chain = self._chain(data)
+        self.policies = PolicyKeeper(self.chain.store, self.policy, self.clock)
+        for app in self.apps:
+            if isinstance(app, Policies | Organisations):
+                app.engine = self.policy
+            if isinstance(app, Organisations):
+                app.deals = self.policies.deals
         self.caller = local_caller(self.chain, self.organisation)
         basics = config.basics
         self.watch = audit_watch(
@@ -97,13 +105,17 @@ class Hub:
             plant=self.plant,
             board=self.board,
         )
-        return Chain(store, self.clock, self.apps, reach=reach)
+        chain = Chain(store, self.clock, self.apps, policy=self.policy, reach=reach)
+        self.policy.learn(chain.verbs())
+        return chain
 
     def start(self) -> None:
         """Everything that has a thread. Stopped by `stop` in reverse."""
         jobs, stack = self.config.basics.jobs, self._stack
         self.watch.start()  # the first to start: it seals what the others still do as they stop
         stack.add("audit", self.watch.stop)
+        self.policies.start(self.chain.watch)
+        stack.add("policy", self.policies.stop)
         streams = self._streams()  # before the keeper: it says what must not be sealed yet
         keeper = Keeper(self.history, self.board.put)
         keeper.start()
@@ -140,6 +152,7 @@ class Hub:
 
     def configure(self, config: HouseConfig) -> None:
         self.plant.configure(config.assets, config.types)
+        self.policy.place(config.zones)
 
     # what the link needs ------------------------------------------------------
 
@@ -203,7 +216,10 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs(), Notes(), Devices(), Audit()]
+    policies = Policies(second=config.basics.policy.second_officer)
+    made: list[App] = [
+        Alarms(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(),
+    ]  # fmt: skip
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
         raise ConfigError(
@@ -220,5 +236,6 @@ def made_apps(config: HouseConfig) -> list[App]:
 
 
 def local_caller(chain: Chain, organisation: str) -> Caller:
-    permissions = {v.permission for v in chain.verbs()} | set(OWN_PERMISSIONS)
-    return Caller(LOCAL, organisation, frozenset(permissions))
+    """Its bound is everything there is; the policy `owner` lets it."""
+    permissions = {v.permission for v in chain.verbs()} | ACTIONS.keys()
+    return Caller(LOCAL, organisation, frozenset(permissions), kind="platform")

@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from baotu.kernel.config import literal, sample
 from baotu.kernel.registry import Registry
 from baotu.sdk import ConfigError
+from baotu.sdk.asset import Zone
 from baotu.sdk.settings import described
 
 from .settings import SECTIONS, DeviceSettings, ServerSettings
@@ -76,6 +77,9 @@ def reference(registry: Registry) -> str:
         "## `[[server]]`",
         "",
         *_table(ServerSettings),
+        "## `[[zone]]`",
+        "",
+        *_table(Zone),
     ]
     for name in registry.drivers():
         entry = registry.driver(name)

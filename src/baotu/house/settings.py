@@ -13,6 +13,7 @@ from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
 from baotu.trust.audit.settings import AuditSettings
 from baotu.trust.devices.settings import TrustSettings
+from baotu.trust.policy.settings import PolicySettings
 
 Role = Literal["all", "edge", "hub"]
 
@@ -123,6 +124,7 @@ SECTIONS: dict[str, type] = {
     "apps": AppsSettings,
     "devices": TrustSettings,
     "audit": AuditSettings,
+    "policy": PolicySettings,
 }
 
 
@@ -140,3 +142,4 @@ class Basics:
     apps: AppsSettings = field(default_factory=AppsSettings)
     devices: TrustSettings = field(default_factory=TrustSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)

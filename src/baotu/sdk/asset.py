@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .errors import ConfigError
+from .settings import setting
 from .tag import Kind
 
 Level = Literal["enterprise", "site", "area", "work_center", "work_unit", "asset"]
@@ -54,3 +56,33 @@ class Asset:
     @property
     def parent(self) -> str:
         return self.path.rpartition("/")[0]
+
+
+ZoneWrites = Literal["off", "operate", "approved"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zone:
+    """Assets that need the same protection (IEC 62443-1-1), with the level it is to reach.
+
+    An asset lies in every zone that names it or something above it; the nearest is its own.
+    """
+
+    name: str = setting(title="区域名称，唯一 Name, unique", example="safety")
+    title: str = setting("", title="标题，中文 English Title", example="安全区 Safety zone")
+    security_level: int = setting(
+        1, title="目标安全等级 Security level to be reached, IEC 62443 SL-T", low=0, high=4
+    )
+    assets: tuple[str, ...] = setting(
+        (), title="区域内的资产，含其下 Assets in it, with all below them",
+        example=["jinan/foundry/melting"],
+    )  # fmt: skip
+    writes: ZoneWrites = setting(
+        "operate",
+        title="写入：关、按职责、须批准 Writes: none, by duty, with a second approver",
+        choices=("off", "operate", "approved"),
+    )
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigError("a zone has a name", hint='write name = "safety"')

@@ -68,6 +68,7 @@ ACTIONS: Mapping[str, tuple[Duty, str]] = {
     "apps.install": ("engineer", "安装应用 Install apps and grant what they declare"),
     "people.manage": ("administer", "管理账户 Manage accounts"),
     "organisations.manage": ("administer", "管理组织 Manage organisations"),
+    "organisations.agree": ("administer", "签署共享协议 Sign agreements to share"),
     "nodes.manage": ("administer", "管理节点 Manage nodes"),
     "backup.manage": ("administer", "备份与恢复 Back up and restore"),
     "roles.grant": ("guard", "授予角色 Grant roles"),

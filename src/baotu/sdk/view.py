@@ -154,7 +154,8 @@ class Scene:
 
 @value
 class Form:
-    """The form of a command of this app; what it asks is what the command's method takes."""
+    """The form of a command of this app; what it asks is what the command's method takes. The form
+    of a page opens that page with what was given. A value of several lines gets a large field."""
 
     command: str
     values: tuple[tuple[str, Cell], ...] = ()

@@ -217,9 +217,10 @@ def check_questions(kind: type[App], bench: Bench) -> None:
             seen = bench.see(verb.name)
             assert seen == bench.see(verb.name), f"{verb.name}: a view is a value"
             json.dumps(plain(seen))
-            commands = {v.name for v in bench.verbs() if v.app == bench.app and v.kind == "command"}
-            assert all(i.command in commands for i in walk(seen) if isinstance(i, Form)), (
-                "forms name commands"
+            kinds = ("command", "page")
+            known = {v.name for v in bench.verbs() if v.app == bench.app and v.kind in kinds}
+            assert all(i.command in known for i in walk(seen) if isinstance(i, Form)), (
+                "forms name commands or pages"
             )
     assert bench.dump() == rows, "questions change nothing"
 

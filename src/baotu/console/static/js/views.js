@@ -73,6 +73,7 @@ class Form extends Part {
     const form = h("form", { class: "inline-form" }, ...rows, refused, h("div", {}, act));
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (verb.kind === "page") return (location.href = link(`/app/${verb.app}/${verb.name}?${new URLSearchParams(given(fields))}`));
       for (const f of Object.values(fields)) (f.row.classList.remove("wrong"), (f.why.textContent = ""));
       refused.hidden = true;
       act.disabled = true;

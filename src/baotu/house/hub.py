@@ -32,12 +32,15 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.sdk.view import in_language
+from baotu.trust.people import People
+from baotu.trust.people import Service as PeopleService
 
 from .file import HouseConfig
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
-LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
+LOCAL = "local"  # whoever may open the control socket: the rights of its file decide
 OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
 
 
@@ -72,6 +75,10 @@ class Hub:
         self._stack.add("history", self.history.close)
         self.apps = made_apps(config)
         self.chain = self._chain(data)
+        self.people = PeopleService(
+            self.chain, config.basics.people, self.organisation, data, issuer=issuer(config)
+        )
+        self._stack.add("people", self.people.stop)
         self.caller = local_caller(self.chain, self.organisation)
 
     def _chain(self, data: Path) -> Chain:
@@ -106,6 +113,7 @@ class Hub:
         stack.add("jobs", runner.stop)
         streams.start()
         stack.add("apps", streams.stop)
+        self.people.start()
 
     def _streams(self) -> Streams:
         basics = self.config.basics
@@ -187,7 +195,7 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs(), Notes()]
+    made: list[App] = [Alarms(), Jobs(), Notes(), People()]
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
         raise ConfigError(
@@ -201,6 +209,11 @@ def made_apps(config: HouseConfig) -> list[App]:
         except ValueError as error:
             raise ConfigError(str(error), f"[app.{name}]") from None
     return made
+
+
+def issuer(config: HouseConfig) -> str:
+    """What authenticator apps call this platform."""
+    return in_language(config.basics.node.title, "en")[:40] or "Baotu"
 
 
 def local_caller(chain: Chain, organisation: str) -> Caller:

@@ -11,6 +11,7 @@ from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
+from baotu.trust.people.settings import PeopleSettings
 
 Role = Literal["all", "edge", "hub"]
 
@@ -115,6 +116,7 @@ SECTIONS: dict[str, type] = {
     "console": ConsoleSettings,
     "history": HistorySettings,
     "records": RecordsSettings,
+    "people": PeopleSettings,
     "fabric": FabricSettings,
     "edge": EdgeSettings,
     "jobs": JobSettings,
@@ -130,6 +132,7 @@ class Basics:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)

@@ -41,7 +41,7 @@ def _ready(node: Node) -> None:
     say(f"趵突 Baotu: {node.address or 'edge ' + node.config.basics.node.name}")
     if node.doorway is not None and (first := node.doorway.first()):
         say(
-            "还没有账户。第一位管理员从这里开始（一次有效）There is no account yet. The first "
+            "还没有账户。第一位管理员从这里开始（一次有效） There is no account yet. The first "
             f"administrator begins here (good once):\n  {first}"
         )
 

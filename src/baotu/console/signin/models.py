@@ -155,6 +155,7 @@ class Me(BaseModel):
     passkeys: list[OwnKey]
     tokens: list[OwnKey]
     permissions: list[str]
+    actions: dict[str, str] = Field(description="Titles of those that are the platform's own")
 
 
 class Codes(BaseModel):

@@ -20,11 +20,7 @@ from ..rooms import Rooms
 
 TITLES = {"sign-in": "登录 Sign in", "welcome": "欢迎 Welcome"}
 ACCOUNT = Place(name="account", title="我的账户 My account", icon="", part="account")
-PEOPLE = Place(
-    name="people", title="人员 People", part="people",
-    icon="M6.5 2.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 1 1 0-5z M2 15.5c0-3 2-4.8 4.5-4.8s4.5 1.8 4.5 4.8 M12 3.2a2.2 2.2 0 1 1 0 4.2 M12.6 10.8c2 .3 3.4 2 3.4 4.7",
-)  # fmt: skip
-OFFICERS = frozenset({"people.manage", "roles.grant"})
+PEOPLE = Place(name="people", title="人员 People", icon="", part="people")
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}
 
 

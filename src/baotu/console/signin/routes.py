@@ -11,7 +11,7 @@ from starlette.responses import Response
 from baotu.sdk import Caller, Denied
 from baotu.sdk.people import Link, People
 from baotu.sdk.people import Step as Stepped
-from baotu.sdk.trust import ROLES
+from baotu.sdk.trust import ACTIONS, ROLES
 
 from ..api.rows import json
 from ..problem import documented
@@ -207,7 +207,7 @@ def qr(text: str) -> str:
     """As SVG in black on white: a phone's camera knows no night."""
     from segno import make_qr  # when somebody sets up an authenticator, not before
 
-    return str(make_qr(text, error="m").svg_inline(scale=5, border=4, light="#fff"))
+    return str(make_qr(text, error="m").svg_inline(border=4, light="#fff", omitsize=True))
 
 
 def _own_page(request: Request) -> None:
@@ -272,6 +272,7 @@ def _me(people: People, caller: Caller) -> dict[str, Any]:
         "passkeys": [_key(k) for k in me.passkeys],
         "tokens": [_key(k) for k in me.tokens],
         "permissions": list(me.scopes),
+        "actions": {a: ACTIONS[a][1] for a in me.scopes if a in ACTIONS},
     }  # fmt: skip
 
 

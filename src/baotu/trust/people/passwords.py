@@ -14,7 +14,7 @@ from typing import Any
 from baotu.sdk import Invalid, Unreachable
 
 AT_ONCE, MAY_WAIT, WAIT_S = 2, 8, 10.0
-LONG, SHORT, KINDS, LONGEST = 15, 10, 3, 256
+LONG, SHORT, KINDS, LONGEST, REST = 15, 10, 3, 256, 8
 GUESSES = 10**8  # fewer than these are tried in an hour against one account's hash
 
 
@@ -106,7 +106,10 @@ def check(password: str, about: Sequence[str]) -> None:
             f"口令太短：至少 {LONG} 个字符，或 {SHORT} 个且含小写、大写、数字、符号中的三类 Too short: "
             f"at least {LONG} characters, or {SHORT} with three of: small letters, capitals, digits, others",
         )
-    if guesses(password, about) < GUESSES:
+    rest = password.casefold()
+    for word in sorted((normal(w).casefold() for w in about if len(w) > 2), key=len, reverse=True):
+        rest = rest.replace(word, "")  # what everybody knows protects nothing
+    if len(rest) < REST or guesses(password, about) < GUESSES:
         raise Invalid(
             "password",
             "口令太容易猜：不要用常见词、姓名、键盘顺序，几个不相关的词更好 Too easy to guess: no common "

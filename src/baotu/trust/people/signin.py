@@ -76,7 +76,13 @@ class SignIn(Base):
         )
         state, options = passkeys.ask(site, [key for (key,) in rows])
         made = self.new_ticket(
-            "passkey", account, keys=keys, state=state, site=site, level=2, how="passkey"
+            "passkey",
+            account,
+            keys=keys,
+            state=state,
+            site=site,
+            level=2,
+            how="password + passkey" if account else "passkey",
         )
         return made, options
 

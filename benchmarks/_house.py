@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 HERE = "::1"
+PASSWORD = "of a node that lives for a minute"
 TICKS = os.sysconf("SC_CLK_TCK")
 HEAD = """[node]
 name = "bench"
@@ -112,6 +113,22 @@ class Node:
     def headers(self) -> dict[str, str]:
         """What a request of somebody who may look at everything comes with."""
         return {"authorization": f"Bearer {self.token}"}
+
+    def cookie(self) -> dict[str, str]:
+        """Name and value for a browser that is signed in."""
+        from baotu.house.control import ask
+
+        link = ask(self.folder / "data", "account_link", account="bench")
+        about = {"secret": link["address"].partition("#")[2], "password": PASSWORD}
+        body, kind = json.dumps(about), {"content-type": "application/json"}
+        self.web.request("POST", "/api/welcome/done", body, kind)
+        answer = self.web.getresponse()
+        answer.read()
+        cookies = answer.headers.get_all("set-cookie") or []
+        name, _, value = (
+            next(c for c in cookies if "-session" in c).partition(";")[0].partition("=")
+        )
+        return {"name": name, "value": value}
 
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))

@@ -107,7 +107,7 @@ class People(App):
         held = select(Granted).where(Granted.account == row.id, Granted.role == role)
         one = records.scalar(held)
         if one is None:
-            raise Conflict("role", f"{account} 没有这个角色 {account} does not hold it")
+            raise Conflict("role", f"{account} does not hold it")
         records.delete(one)
         end_all(records, row, nanoseconds(call.now))
         records.flush()
@@ -190,7 +190,7 @@ def made(records: Records, name: str, title: str, now: int) -> Account:
     if not title.strip() or len(title) > 80:
         raise Invalid("title", "写上姓名，至多 80 字 Write who it is, at most 80 characters")
     if records.scalar(select(Account).where(Account.name == name)) is not None:
-        raise Conflict("name", f"{name} 已有人用 {name} is taken")
+        raise Conflict("name", f"{name} is taken")
     return records.put(
         Account(name=name, title=title.strip(), handle=secrets.token_urlsafe(32), created=now)
     )
@@ -199,7 +199,7 @@ def made(records: Records, name: str, title: str, now: int) -> Account:
 def found(records: Records, name: str) -> Account:
     row = records.scalar(select(Account).where(Account.name == name.strip().lower()))
     if row is None:
-        raise Conflict("account", f"没有账户 {name} There is no account {name}")
+        raise Conflict("account", f"there is no account {name}")
     return row
 
 
@@ -222,8 +222,7 @@ def no_officer(records: Records, row: Account) -> None:
     if any(ROLES[r].officer for r in roles_of(records, row) if r in ROLES):
         raise Conflict(
             "account",
-            f"{row.name} 是三员之一，只能在节点本机上用 baotu account link 重置 {row.name} is an officer: "
-            "only at the machine itself, with `baotu account link`",
+            f"{row.name} is an officer: only at the machine itself, with `baotu account link`",
         )
 
 
@@ -232,16 +231,16 @@ def grant(records: Records, row: Account, role: str, by: str, now: int) -> None:
     if role not in ROLES:
         raise Invalid(
             "role",
-            f"没有角色 {role}，有 {', '.join(ROLES)} There is no role {role}, there are {', '.join(ROLES)}",
+            f"there is no role {role}; there are {', '.join(ROLES)}",
         )
     held = roles_of(records, row)
     if role in held:
-        raise Conflict("role", f"{row.name} 已有这个角色 {row.name} holds it already")
+        raise Conflict("role", f"{row.name} holds it already")
     officers = [name for name in held if name in ROLES and ROLES[name].officer]
     if ROLES[role].officer and officers:
         raise Conflict(
             "role",
-            f"{row.name} 已是 {officers[0]}，三员须是三个人 {row.name} is {officers[0]}: the three officers are three people",
+            f"{row.name} is {officers[0]} already: the three officers are three people",
         )
     records.put(Granted(account=row.id, role=role, by=by, time=now))
 

@@ -91,7 +91,7 @@ class Links(SignIn):
                 if records.scalar(held) is not None:
                     raise Conflict(
                         "account",
-                        f"{whom} 已有人担任，请写登录名 {whom} is held already: name the account",
+                        f"{whom} is held already: name the account",
                     )
                 return self._for_officer(records, whom, "local")
             row = found(records, whom)
@@ -134,9 +134,7 @@ class Links(SignIn):
 
     def _for_account(self, records: Records, row: Account, by: str, visit: bool = False) -> Made:
         if row.state == "disabled":
-            raise Conflict(
-                "account", f"{row.name} 已停用，先启用 {row.name} is disabled: enable it first"
-            )
+            raise Conflict("account", f"{row.name} is disabled: enable it first")
         unused = update(Link).where(Link.account == row.id, Link.used == 0)
         records.execute(unused.values(used=-1))
         kind = "visit" if visit else "reset" if row.password else "enrol"

@@ -43,7 +43,7 @@ def site_of(origin: str) -> str:
             "belong to a name, not to an IP address: open http://localhost:port on this machine, or give "
             "the node a name and TLS",
         )
-    if parts.scheme != "https" and host != "localhost" and not host.endswith(".localhost"):
+    if parts.scheme != "https" and not f".{host}".endswith(".localhost"):
         raise Invalid(
             "passkey", "通行密钥要求 HTTPS Passkeys need HTTPS: give the node a certificate"
         )

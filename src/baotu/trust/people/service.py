@@ -194,8 +194,7 @@ class Service(Own):
         if known is None or known.state != "active":
             raise Conflict(
                 "account",
-                f"没有可用的账户 {account}，先用 baotu account create 新建 There is no active account {account}: make it "
-                "with `baotu account create`",
+                f"there is no active account {account}: make it with `baotu account create`",
             )
         bound = self.sessions.rights(self.sessions.roles(known.id))
         wanted = sorted(bound) if list(scope) == ["*"] else scope

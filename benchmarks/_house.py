@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 HERE = "::1"
+PASSWORD = "of a node that lives for a minute"
 TICKS = os.sysconf("SC_CLK_TCK")
 HEAD = """[node]
 name = "bench"
@@ -36,6 +37,15 @@ data = "data"
 status = ""
 
 """
+
+
+def token(data: Path) -> str:
+    """An API token of the node that works in this folder, by its control socket."""
+    from baotu.house.control import ask
+
+    if all(row["name"] != "bench" for row in ask(data, "account_list")):
+        ask(data, "account_create", name="bench", roles=["engineer", "audit_admin"])
+    return str(ask(data, "token_create", account="bench", scope=["*"], days=1))
 
 
 class Node:
@@ -70,6 +80,7 @@ class Node:
         self.port, self.pid = int(url.port or 0), self.process.pid
         self.address = f"http://[{HERE}]:{self.port}"
         self.web = http.client.HTTPConnection(HERE, self.port, timeout=60)
+        self.token = token(self.folder / "data")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,16 +98,37 @@ class Node:
 
     def get(self, path: str, accept: str = "application/json") -> bytes:
         try:
-            self.web.request("GET", path, headers={"accept": accept})
+            self.web.request("GET", path, headers=self.headers | {"accept": accept})
             answer = self.web.getresponse()
         except (http.client.HTTPException, OSError):  # kept open too long, and closed
             self.web.close()
-            self.web.request("GET", path, headers={"accept": accept})
+            self.web.request("GET", path, headers=self.headers | {"accept": accept})
             answer = self.web.getresponse()
         body = answer.read()
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {body[:300]!r}")
         return body
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request of somebody who may look at everything comes with."""
+        return {"authorization": f"Bearer {self.token}"}
+
+    def cookie(self) -> dict[str, str]:
+        """Name and value for a browser that is signed in."""
+        from baotu.house.control import ask
+
+        link = ask(self.folder / "data", "account_link", account="bench")
+        about = {"secret": link["address"].partition("#")[2], "password": PASSWORD}
+        body, kind = json.dumps(about), {"content-type": "application/json"}
+        self.web.request("POST", "/api/welcome/done", body, kind)
+        answer = self.web.getresponse()
+        answer.read()
+        cookies = answer.headers.get_all("set-cookie") or []
+        name, _, value = (
+            next(c for c in cookies if "-session" in c).partition(";")[0].partition("=")
+        )
+        return {"name": name, "value": value}
 
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))
@@ -161,7 +193,7 @@ class Eyes:
 
     def __init__(self, node: Node, names: Sequence[str]) -> None:
         self.rows: list[tuple[list[int], float, list[str], list[float]]] = []
-        self._names, self._address = list(names), node.ws()
+        self._names, self._address, self._headers = list(names), node.ws(), node.headers
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._stop = threading.Event()
 
@@ -184,7 +216,7 @@ class Eyes:
     def _look(self) -> None:
         from websockets.sync.client import connect
 
-        with connect(self._address, max_size=None) as socket:
+        with connect(self._address, max_size=None, additional_headers=self._headers) as socket:
             socket.send(json.dumps({"subscribe": self._names}))
             while not self._stop.is_set():
                 try:

@@ -183,7 +183,9 @@ def page(node: Node, wanted: bool) -> Iterator[Any]:
         yield "not measured: chromium is not installed"
         return
     with browser.Browser() as chromium:
-        tab = chromium.open(f"{node.address}/zh/asset/{ASSET}")
+        tab = chromium.open("about:blank")
+        tab.do("Network.setCookie", url=node.address, **node.cookie())
+        tab.go(f"{node.address}/zh/asset/{ASSET}")
         tab.wait("document.querySelector('main').innerText.length > 20")
         yield tab
         tab.close()

@@ -6,6 +6,7 @@ A test compares them with what is written, so the documentation cannot fall behi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import typer
 from baotu.cli import app as command_line
 from baotu.console.app import build_api
 from baotu.console.pages.words import PLACES
+from baotu.console.signin.pages import ACCOUNT, PEOPLE, TITLES
 from baotu.house.reference import reference as configuration
 from baotu.kernel.registry import Registry
 from baotu.sdk.quality import REASONS
 from tests.console.fake import rooms
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+UNUSED: Any = object()  # accounts whose routes are described and never called
 MADE = "由程序生成 Made from the program."
 
 
@@ -65,7 +68,7 @@ def _row(parameter: Any) -> str:
 
 def api() -> str:
     """Every route of the HTTP API of a node without apps, from its OpenAPI document."""
-    given = rooms(size=10)
+    given = replace(rooms(size=10), people=UNUSED)
     verbs = {f"/api/{v.app}/{v.name}" for v in given.door.verbs()}
     document = build_api(given).openapi()
     lines = [
@@ -103,6 +106,8 @@ def pages() -> str:
     ]
     lines += [f"| `/{place.name}` | {place.title} |" for place in PLACES]
     lines += [
+        *(f"| `/{place.name}` | {place.title} |" for place in (PEOPLE, ACCOUNT)),
+        *(f"| `/{name}` | {title} |" for name, title in TITLES.items()),
         "| `/asset/<path>` | 资产 Asset |",
         "| `/app/<app>/<page>` | 应用的页面 Page of an app |",
         "",

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
 
 import pytest
 from pymodbus import FramerType
@@ -14,6 +13,7 @@ from baotu.house.file import examine
 from baotu.kernel.lifecycle import LoopThread
 from baotu.sdk.evidence import ROWS
 from tests.drivers.modbus.test_peer_pymodbus import peer
+from tests.house.nodes import get
 
 from .guide import ROOT, blocks
 
@@ -95,7 +95,7 @@ def test_a_newcomer_sees_the_own_device_in_the_history(tmp_path, modbus_device):
     with subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as node:
         try:
             address = re.search(r"http://\S+/", node.stdout.readline())[0]
-            value = first_value(address, "plant/hall/pump-1/temperature")
+            value = first_value(address, "plant/hall/pump-1/temperature", tmp_path / "data")
         finally:
             node.terminate()
             assert node.wait(25) == 0
@@ -103,11 +103,10 @@ def test_a_newcomer_sees_the_own_device_in_the_history(tmp_path, modbus_device):
     assert value == pytest.approx(20.5)
 
 
-def first_value(address, tag, deadline_s=90):
+def first_value(address, tag, data, deadline_s=90):
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
-        with urllib.request.urlopen(f"{address}api/latest?tag={tag}", timeout=30) as answer:
-            values = json.loads(answer.read())["value"]
+        values = get(f"{address}api/latest?tag={tag}", data)["value"]
         if values:
             return values[0]
         time.sleep(0.2)

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pymodbus import FramerType
 
+from baotu.house.control import ask
 from baotu.kernel.lifecycle import LoopThread
+from baotu.sdk import Unreachable
 from tests.drivers.modbus.test_peer_pymodbus import peer
 
 Found = TypeVar("Found")
+TESTER = "tester"  # an account that may look at everything, and operate
+
+
+@cache
+def token(data: Path) -> str:
+    """An API token of the node that works in this data folder, by its control socket. One for each
+    folder: the node keeps it when it is killed. Raises OSError while no node works there."""
+    try:
+        if all(row["name"] != TESTER for row in ask(data, "account_list")):
+            ask(data, "account_create", name=TESTER, roles=["engineer", "audit_admin"])
+        return str(ask(data, "token_create", account=TESTER, scope=["*"], days=1))
+    except Unreachable as away:
+        raise ConnectionError(str(away)) from away
+
+
+def asking(
+    data: Path, address: str, body: bytes | None = None, **headers: str
+) -> urllib.request.Request:
+    """A request that this token comes with."""
+    return urllib.request.Request(
+        address, body, {"Authorization": f"Bearer {token(data)}"} | headers
+    )
+
+
+def get(address: str, data: Path | None = None) -> Any:
+    """The JSON at an address; data: of the node whose console it is."""
+    request = asking(data, address) if data is not None else address
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())
 
 
 class Node:

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 import urllib.parse
-import urllib.request
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from baotu.house.control import ask
+
+from .nodes import get
 
 READY_S = 60.0
 FAULT = "bearing_wear:motor-1"
@@ -61,10 +62,7 @@ class Demo:
 
     def get(self, path, **query):
         text = urllib.parse.urlencode(query, doseq=True)
-        with urllib.request.urlopen(
-            f"{self.address}{path.lstrip('/')}?{text}", timeout=120
-        ) as answer:
-            return json.loads(answer.read())
+        return get(f"{self.address}{path.lstrip('/')}?{text}", self.folder / "data")
 
     def wait(self, what, look, deadline_s=90.0):
         end = time.monotonic() + deadline_s

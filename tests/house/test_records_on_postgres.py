@@ -19,7 +19,7 @@ from pymodbus.client import ModbusTcpClient
 from baotu.house.demo import free_port
 from tests.records.test_postgres import Server
 
-from .nodes import Node, served, until
+from .nodes import Node, asking, get, served, until
 
 psycopg = pytest.importorskip("psycopg", reason="the extra baotu[postgres] is not installed")
 PASSWORD = "mi-ma-趵突"
@@ -50,18 +50,18 @@ class Shop(Node):
     """A node with its password in its environment; asked over its console."""
 
     def __init__(self, config: Path, console: int, log: Path) -> None:
-        self.console = console
+        self.console, self.data = console, config.parent / "data"
         super().__init__(config, log, BAOTU_RECORDS_PASSWORD=PASSWORD)
 
     def get(self, path: str) -> dict:
-        with urllib.request.urlopen(f"http://[::1]:{self.console}{path}", timeout=20) as answer:
-            return json.loads(answer.read())
+        return get(f"http://[::1]:{self.console}{path}", self.data)
 
     def target(self, pump: str, percent: float, key: str = "") -> float:
-        request = urllib.request.Request(
+        request = asking(
+            self.data,
             f"http://[::1]:{self.console}/api/pumping/set_target",
             json.dumps({"pump": pump, "percent": percent}).encode(),
-            {"Content-Type": "application/json", "Idempotency-Key": key},
+            **{"Content-Type": "application/json", "Idempotency-Key": key},
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())

@@ -1,15 +1,14 @@
 """An edge and a hub as two processes: the hub is killed, the edge goes on, nothing is missing."""
 
-import json
 import signal
 import time
-import urllib.request
 from itertools import pairwise
 
 import pytest
 
 from baotu.house.demo import free_port
 
+from . import nodes
 from .nodes import Node, served, until
 
 EDGE = """
@@ -49,9 +48,8 @@ def device():
         yield port
 
 
-def get(port, path):
-    with urllib.request.urlopen(f"http://[::1]:{port}{path}", timeout=30) as answer:
-        return json.loads(answer.read())
+def get(port, path, data=None):
+    return nodes.get(f"http://[::1]:{port}{path}", data)
 
 
 @pytest.mark.slow
@@ -68,7 +66,9 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
         return next(p["figures"]["samples_out"] for p in parts if p["kind"] == "edge")
 
     def times():
-        return get(console, f"/api/history?tag={TAG}&points=5000&time=ms")["time"]
+        return get(console, f"/api/history?tag={TAG}&points=5000&time=ms", tmp_path / "hub/data")[
+            "time"
+        ]
 
     edge = Node(tmp_path / "edge/e.toml", tmp_path / "edge.log")  # first, with no hub in sight
     alone = until("the edge reads alone", lambda: get(status, "/status.json"))
@@ -87,7 +87,10 @@ def test_a_hub_that_is_killed_misses_nothing_of_what_its_edge_read(tmp_path, dev
         read = until("what the edge has read", lambda: samples_out(status))
         until("all of it", lambda: len(times()) >= read)
         seen = times()
-        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+        kept = until(
+            "the edge's word",
+            lambda: get(console, "/api/devices?kind=link", tmp_path / "hub/data")["healths"],
+        )
     finally:
         stopped = [hub.end(), edge.end()]
 
@@ -108,10 +111,10 @@ def test_a_new_node_without_devices_is_well(tmp_path):
     try:
         link = until(
             "the link tells how it fares",
-            lambda: get(console, "/api/devices?kind=link")["healths"],
+            lambda: get(console, "/api/devices?kind=link", tmp_path / "data")["healths"],
         )[0]
         assert (link["state"], link["why"]) == ("off", "no tags yet, nothing to send")
-        assert get(console, "/api/health")["status"] == "up"
+        assert get(console, "/api/health", tmp_path / "data")["status"] == "up"
     finally:
         node.end()
 
@@ -148,7 +151,9 @@ def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path,
     (tmp_path / "hub/plugins/counting.py").write_text(COUNTING)
 
     def series(tag):
-        found = get(console, f"/api/history?tag=plant/pump/{tag}&points=5000&time=ms")
+        found = get(
+            console, f"/api/history?tag=plant/pump/{tag}&points=5000&time=ms", tmp_path / "hub/data"
+        )
         return list(zip(found["time"], found["value"], strict=True))
 
     def told():
@@ -170,7 +175,10 @@ def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path,
         until("a window after it", lambda: series("count")[-1][0] > back + 2 * WINDOW_MS)
         until("full windows in the gap", lambda: told() == expected(end for end, _ in told()))
         figures, right = told(), expected(end for end, _ in told())
-        kept = until("the edge's word", lambda: get(console, "/api/devices?kind=link")["healths"])
+        kept = until(
+            "the edge's word",
+            lambda: get(console, "/api/devices?kind=link", tmp_path / "hub/data")["healths"],
+        )
     finally:
         stopped = [hub.end(), edge.end()]
 

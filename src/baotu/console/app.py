@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
-from . import live, pages, problem
+from . import live, pages, problem, signin
 from .api import audit, house, plant, samples, statistics, verbs
 from .finder import Finder
 from .gate import Gate
@@ -57,6 +57,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     samples.routes(api, rooms, finder)
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
+    signin.routes(api, rooms)  # before the verbs: `/api/app/verb` would take its addresses
     verbs.routes(api, rooms)
     app.include_router(api)
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from baotu.sdk import (
+    Anonymous,
     BaotuError,
     ConfigError,
     Conflict,
@@ -23,9 +24,11 @@ from baotu.sdk import (
     Unreachable,
 )
 from baotu.sdk.messages import bilingual
+from baotu.sdk.people import TooMany
 
 MEDIA = "application/problem+json"
 STATUS: Mapping[type[BaotuError], int] = {
+    Anonymous: 401,
     Denied: 403,
     Conflict: 409,
     Invalid: 422,
@@ -99,7 +102,13 @@ def _ours(request: Request, error: Exception) -> Response:
     name = {"NotFound": "not-found", "ConfigError": "config"}.get(
         kind.__name__, kind.__name__.lower()
     )
-    return answer(request, status, name, HTTPStatus(status).phrase, detail, **more)
+    refusal = answer(request, status, name, HTTPStatus(status).phrase, detail, **more)
+    if status == 401:  # RFC 9110 11.6.1: it says how to come back
+        refusal.headers["www-authenticate"] = 'Bearer realm="baotu"'
+    if isinstance(error, TooMany):  # RFC 6585, 4
+        refusal.status_code = 429
+        refusal.headers["retry-after"] = str(int(error.wait_s) + 1)
+    return refusal
 
 
 def _validation(request: Request, error: Exception) -> Response:

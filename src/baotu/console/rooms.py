@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
+from baotu.sdk.people import People
 from baotu.sdk.ports import (
     Apps,
     Audit,
@@ -28,8 +29,9 @@ from baotu.sdk.ports import (
 class Rooms:
     """Filled by whoever wires the house.
 
-    identify: who asks, from an HTTP request or a WebSocket; raises Denied.
     address: how others reach the console, `https://name`; empty: as each request says.
+    identify: who asks, from an HTTP request or a WebSocket; raises Denied, Anonymous for nobody.
+    people: accounts and sign-in; None: everybody who reaches this console is whom `identify` says.
     node, title: name of this node, and of the plant in both languages (中文 English).
     key_values: tag names shown on the overview; empty: the console picks some with limits.
     shift_h: how many hours «the last shift» is. now: ns UTC.
@@ -45,6 +47,7 @@ class Rooms:
     audit: Audit
     apps: Apps
     identify: Callable[[HTTPConnection], Caller]
+    people: People | None = None
     faults: Faults | None = None
     audit_log: AuditLog | None = None
     node: str = "hub"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -17,14 +17,22 @@ import msgspec
 from baotu.kernel.config import literal
 from baotu.sdk import ConfigError, Invalid, Unreachable
 from baotu.sdk.app import seconds as seconds_of
+from baotu.sdk.trust import ROLES
 
-from .file import load
+from .file import HouseConfig, load
 from .node import Node
 from .plantfaults import PlantFaults
 from .run import adjusted, say, set_up_log, until_told
 from .web import bound
 
 READY_S = 60.0
+PEOPLE = (  # name, title, role: of the demo plant; the first is who opens it
+    ("wang", "王工 Wang", "engineer"),
+    ("li", "李师傅 Li", "operator"),
+    ("zhao", "赵管理员 Zhao", "system_admin"),
+    ("qian", "钱安全 Qian", "security_admin"),
+    ("sun", "孙审计 Sun", "audit_admin"),
+)
 END_S = 5.0
 BRIDGES = """
 # 桥接 Bridging: everything that is read is offered again as OPC UA and as Sparkplug B.
@@ -99,9 +107,9 @@ def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> 
         with path.open("a", encoding="utf-8") as file:
             file.write(bridges(int(ready["ports"]["mqtt"])))
         config = adjusted(load(path, data=folder / "data"), "all", listen)
-        node = Node(config, faults=PlantFaults(str(ready["ports"]["control"])))
+        node = Node(without_phones(config), faults=PlantFaults(str(ready["ports"]["control"])))
         say("启动平台 starting the platform …")
-        until_told(node, _welcome, seconds)
+        until_told(node, _visitors, seconds)
     finally:
         plant.stop()
 
@@ -118,8 +126,31 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def without_phones(config: HouseConfig) -> HouseConfig:
+    """People of the demo are made up: none has a phone that shows codes."""
+    people = replace(config.basics.people, second_factor=())
+    return replace(config, basics=replace(config.basics, people=people))
+
+
+def _visitors(node: Node) -> None:
+    """One address to open; below it, one for each of the other people of this plant."""
+    assert node.doorway is not None
+    node.doorway.visits = True
+    (title, role, address), *others = node.doorway.visitors(PEOPLE)
+    say(f"\n  趵突 Baotu  {node.address}\n\n  打开 Open  {address}")
+    say(f"             {title}, {ROLES[role].title}\n")
+    say("  其他人，每个链接一次有效 Other people; each link is good once:")
+    for title, role, address in others:
+        say(f"    {address}\n        {title}, {ROLES[role].title}")
+    say("\n  再要一个 Another one: baotu account link NAME --data …\n  Ctrl-C 停止 stops it.\n")
+
+
 def _welcome(node: Node) -> None:
-    say(f"\n  趵突 Baotu  {node.address}\n\n  Ctrl-C 停止 stops it.\n")
+    """A replay is a node like any other: its first administrator begins with a link."""
+    say(f"\n  趵突 Baotu  {node.address}\n")
+    if node.doorway is not None and (first := node.doorway.first()):
+        say(f"  打开 Open  {first}\n")
+    say("  Ctrl-C 停止 stops it.\n")
 
 
 def run_replay(

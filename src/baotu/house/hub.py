@@ -33,9 +33,12 @@ from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, 
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
 from baotu.sdk.trust import ACTIONS
+from baotu.sdk.view import in_language
 from baotu.trust.audit.app import Audit
 from baotu.trust.audit.desk import AuditDesk
 from baotu.trust.devices.app import Devices
+from baotu.trust.people import People
+from baotu.trust.people import Service as PeopleService
 from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeeper
 
 from .auditing import audit_watch
@@ -44,7 +47,7 @@ from .file import HouseConfig
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
-LOCAL = "local"  # the engineer at the machine; policies call it Platform::"local"
+LOCAL = "local"  # whoever may open the control socket; policies call it Platform::"local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,10 @@ class Hub:
                 app.engine = self.policy
             if isinstance(app, Organisations):
                 app.deals = self.policies.deals
+        self.people = PeopleService(
+            self.chain, config.basics.people, self.organisation, data, issuer=issuer(config)
+        )
+        self._stack.add("people", self.people.stop)
         self.caller = local_caller(self.chain, self.organisation)
         basics = config.basics
         self.watch = audit_watch(
@@ -131,6 +138,7 @@ class Hub:
         streams.start()
         stack.add("apps", streams.stop)
         self.devices = start_devices(self, stack)
+        self.people.start()
 
     def _streams(self) -> Streams:
         basics = self.config.basics
@@ -218,7 +226,7 @@ def made_apps(config: HouseConfig) -> list[App]:
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
     policies = Policies(second=config.basics.policy.second_officer)
     made: list[App] = [
-        Alarms(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(),
+        Alarms(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(), People(),
     ]  # fmt: skip
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():
@@ -233,6 +241,11 @@ def made_apps(config: HouseConfig) -> list[App]:
         except ValueError as error:
             raise ConfigError(str(error), f"[app.{name}]") from None
     return made
+
+
+def issuer(config: HouseConfig) -> str:
+    """What authenticator apps call this platform."""
+    return in_language(config.basics.node.title, "en")[:40] or "Baotu"
 
 
 def local_caller(chain: Chain, organisation: str) -> Caller:

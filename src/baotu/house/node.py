@@ -12,6 +12,7 @@ import structlog
 
 from baotu import __version__
 from baotu.console import Rooms, build
+from baotu.console.who import identify
 from baotu.fabric.hub import HubLink
 from baotu.fabric.session import open_wire
 from baotu.kernel.board import HealthBoard
@@ -25,6 +26,7 @@ from baotu.sdk.ports import Faults
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
+from .doorway import Doorway
 from .field import Field
 from .file import HouseConfig
 from .hub import Hub
@@ -48,6 +50,7 @@ class Node:
         self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
         self.hub: Hub | None = None
         self.field: Field | None = None
+        self.doorway: Doorway | None = None
         self.address = ""
         self._stack = Stack()
 
@@ -98,6 +101,7 @@ class Node:
         hub = self.hub = Hub(self.config, self.board, self.clock)
         self._stack.add("hub", hub.stop)
         hub.start()
+        self.doorway = Doorway(hub.people, lambda: self.address)
         hub.link = HubLink(
             wire, hub=basics.fabric.hub, history=hub.history, adopt=hub.adopt,
             publish=self._publish, on_status=self._told, audit=hub.note,
@@ -167,8 +171,9 @@ class Node:
         desk = ConfigDesk(self.config, self._apply, self._audited)
         return Rooms(
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
-            desk=desk, elements=hub.elements(), audit=hub.audit(), audit_log=hub.audit_log(), apps=AppCards(hub.apps, self.board),
-            identify=lambda connection: hub.caller, faults=self.faults, node=basics.node.name,
+            desk=desk, elements=hub.elements(), audit=hub.audit(), audit_log=hub.audit_log(),
+            apps=AppCards(hub.apps, self.board), identify=identify(hub.people),
+            people=hub.people, faults=self.faults, node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now,
         )  # fmt: skip
@@ -195,6 +200,8 @@ class Node:
                 "call": self.hub.call,
                 "write": self.hub.write,
             }
+        if self.doorway is not None:
+            deeds |= self.doorway.deeds()
         if self.faults is not None:
             deeds |= {"faults": self.faults.faults, "fault": self._fault}
         return deeds

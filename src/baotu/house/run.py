@@ -34,10 +34,16 @@ def run_node(path: Path, role: str, data: Path | None, listen: str) -> None:
     config = adjusted(load(path, data=data), role, listen)
     for warning in config.warnings:
         say(f"! {warning}")
-    until_told(
-        Node(config),
-        lambda node: say(f"趵突 Baotu: {node.address or 'edge ' + config.basics.node.name}"),
-    )
+    until_told(Node(config), _ready)
+
+
+def _ready(node: Node) -> None:
+    say(f"趵突 Baotu: {node.address or 'edge ' + node.config.basics.node.name}")
+    if node.doorway is not None and (first := node.doorway.first()):
+        say(
+            "还没有账户。第一位管理员从这里开始（一次有效） There is no account yet. The first "
+            f"administrator begins here (good once):\n  {first}"
+        )
 
 
 def adjusted(config: HouseConfig, role: str = "", listen: str = "") -> HouseConfig:

@@ -13,6 +13,7 @@ from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
 from baotu.trust.audit.settings import AuditSettings
 from baotu.trust.devices.settings import TrustSettings
+from baotu.trust.people.settings import PeopleSettings
 from baotu.trust.policy.settings import PolicySettings
 
 Role = Literal["all", "edge", "hub"]
@@ -118,6 +119,7 @@ SECTIONS: dict[str, type] = {
     "console": ConsoleSettings,
     "history": HistorySettings,
     "records": RecordsSettings,
+    "people": PeopleSettings,
     "fabric": FabricSettings,
     "edge": EdgeSettings,
     "jobs": JobSettings,
@@ -136,6 +138,7 @@ class Basics:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     records: RecordsSettings = field(default_factory=RecordsSettings)
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     fabric: FabricSettings = field(default_factory=FabricSettings)
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)

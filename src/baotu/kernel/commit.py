@@ -35,8 +35,8 @@ class Deed:
     """One change, which stands or falls alone inside its group.
 
     body: does it and says what it answers and which facts follow. key, asked: for the receipt.
-    told_once: the answer is a secret and kept nowhere.
-    audited: leaves a record when it succeeds; what fails leaves one in any case.
+    told_once: the answer is a secret and kept nowhere. audited: leaves a record when it succeeds;
+    what fails leaves one in any case. why: what that record says besides.
     """
 
     app: str
@@ -48,6 +48,7 @@ class Deed:
     asked: str = ""
     told_once: bool = False
     audited: bool = True
+    why: str = ""
     streaming: bool = False
     rows: Rows = field(default_factory=Rows)  # of the kernel's own, kept with what the body does
 
@@ -186,7 +187,7 @@ class Committer:
     ) -> tuple[Any, Part]:
         now, part = self.clock.now(), Part()
         whose, verb, key = deed.place
-        outcome, why, reply = "done", "", None
+        outcome, why, reply = "done", deed.why, None
         writer.mark()
         try:
             seen = self._receipt(deed, receipts)

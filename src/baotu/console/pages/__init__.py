@@ -20,13 +20,14 @@ from starlette.staticfiles import StaticFiles
 from baotu.sdk.view import in_language
 
 from ..rooms import Rooms
+from ..signin import pages as signin
 from . import apps, config
 from .frame import frame, part, ways
 from .words import PLACES, Place
 
 STATIC = Path(__file__).parent.parent / "static"
 LANGUAGES: dict[str, Any] = {"zh": "zh-CN", "en": "en-US"}
-HEADS = (*(p.name for p in PLACES if p.name), "asset", "app")
+HEADS = (*(p.name for p in PLACES if p.name), "asset", "app", "account", "people")
 
 
 def install(app: FastAPI, rooms: Rooms) -> None:
@@ -36,6 +37,7 @@ def install(app: FastAPI, rooms: Rooms) -> None:
     for name in HEADS:
         app.add_api_route(f"/{name}", _to_language, include_in_schema=False)
         app.add_api_route(f"/{name}/{{rest:path}}", _to_language, include_in_schema=False)
+    signin.install(app, rooms, static, language_of)
     if "/zh" not in {getattr(route, "path", "") for route in nice.routes}:
         for language in LANGUAGES:
             _register(language, static)
@@ -95,6 +97,7 @@ def _register(language: str, static: str) -> None:
             _drawn(page, here, language, static)
     apps.register(page, language, static)
     config.register(page, language, static)
+    signin.register(page, language, static)
     _asset(page, language, static)
     _nowhere(page, language, static)
 

@@ -23,7 +23,10 @@ from .words import PLACES, TABS, Place
 THEME = """<script>document.documentElement.dataset.theme = localStorage.getItem("baotu.theme")
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");</script>"""
 CURRENT = ' aria-current="page"'
-SHEETS = ("tokens", "frame", "parts", "pages")
+SHEETS = ("tokens", "frame", "parts", "pages", "signin")
+OUT = "M7 3H3.5v12H7 M7 9h8 M12 6l3 3-3 3"
+PEOPLE = "M6.5 2.5a2.5 2.5 0 1 1 0 5 2.5 2.5 0 1 1 0-5z M2 15.5c0-3 2-4.8 4.5-4.8s4.5 1.8 4.5 4.8 M12 3.2a2.2 2.2 0 1 1 0 4.2 M12.6 10.8c2 .3 3.4 2 3.4 4.7"
+PERSON = "M9 2.5a3.2 3.2 0 1 1 0 6.4 3.2 3.2 0 1 1 0-6.4z M3 15.8c.4-3.2 2.8-5 6-5s5.6 1.8 6 5"
 MENU = "M2.5 4.5h13 M2.5 9h13 M2.5 13.5h13"
 FIND = "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 1 1 0-11z M12 12l4 4"
 
@@ -42,7 +45,7 @@ def frame(
     shown = title or in_language(here.title, language)
     ui.page_title(f"{shown} · {in_language(rooms.title, language)}")
     ui.add_head_html(head(static))
-    html = _top(rooms, caller, language, crumbs, shown) + _side(rooms, language, here)
+    html = _top(rooms, caller, language, crumbs, shown) + _side(rooms, caller, language, here)
     ui.html(html + _tabs(language, here), sanitize=False)
     with ui.element("main").classes("main").props("id=main tabindex=-1"):
         yield
@@ -96,8 +99,35 @@ def _top(
 <nav class="crumbs" aria-label="{where}">{above}<h1 class="cut">{escape(title)}</h1></nav>
 <bt-pulse></bt-pulse><bt-counts></bt-counts>
 <button class="tool find" data-act="find" aria-label="{find}">{icon(FIND)}<span>{find}</span><kbd>Ctrl K</kbd></button>
-<bt-tools style="display:flex"></bt-tools><span class="who small muted" title="{escape(caller.organisation)}">{escape(caller.name)}</span>
+<bt-tools style="display:flex"></bt-tools>{_who(rooms, caller, language)}
 </header><div class="veil" data-act="close-menu" aria-label="{menu}"></div>"""
+
+
+def _who(rooms: Rooms, caller: Caller, language: str) -> str:
+    """Who I am, the way to my account, the way out."""
+    name, whose = escape(caller.name), escape(caller.organisation)
+    if rooms.people is None:
+        return f'<span class="who small muted" title="{whose}">{name}</span>'
+    mine = in_language("我的账户 My account", language)
+    out = in_language("退出登录 Sign out", language)
+    return (
+        f'<a class="tool who" href="/{language}/account" title="{mine} · {whose}">{icon(PERSON)}{name}</a>'
+        f'<button class="tool out" data-act="sign-out" title="{out}" aria-label="{out}">{icon(OUT)}</button>'
+    )
+
+
+def _more(rooms: Rooms, caller: Caller, language: str, here: Place) -> str:
+    """Pages that are not for everybody, and one's own."""
+    if rooms.people is None:
+        return ""
+    found = [("account", "我的账户 My account", PERSON)]
+    if caller.permissions & {"people.manage", "roles.grant"}:
+        found.insert(0, ("people", "人员 People", PEOPLE))
+    return "".join(
+        f'<a href="/{language}/{name}" data-title="{title}"{CURRENT if here.name == name else ""}>{icon(path)}'
+        f"<span>{in_language(title, language)}</span></a>"
+        for name, title, path in found
+    )
 
 
 def _links(rooms: Rooms, language: str, here: Place | None, kind: str = "") -> str:
@@ -110,8 +140,8 @@ def _links(rooms: Rooms, language: str, here: Place | None, kind: str = "") -> s
     )
 
 
-def _side(rooms: Rooms, language: str, here: Place) -> str:
-    links = _links(rooms, language, here)
+def _side(rooms: Rooms, caller: Caller, language: str, here: Place) -> str:
+    links = _links(rooms, language, here) + _more(rooms, caller, language, here)
     label = in_language("页面 Pages", language)
     return (
         f'<aside class="side"><nav class="pages" aria-label="{label}">{links}</nav>'

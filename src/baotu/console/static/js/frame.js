@@ -1,4 +1,5 @@
 /** The frame: theme, language, menu, tree of assets, open alarms, whether values are live. */
+import { keepAlive, signOut } from "./session.js";
 import { Part, assetLink, base, byName, clock, get, h, query, svg, t, trendLink, zh } from "./core.js";
 import { live } from "./live.js";
 import { openPalette } from "./palette.js";
@@ -144,10 +145,12 @@ customElements.define("bt-counts", Counts);
 customElements.define("bt-pulse", Pulse);
 customElements.define("bt-tree", Tree);
 
+if (document.querySelector("[data-act=sign-out]")) keepAlive();
 document.addEventListener("click", (event) => {
   const act = event.target.closest?.("[data-act]")?.dataset.act;
   if (act === "find") openPalette();
   else if (act === "menu") document.body.classList.toggle("menu-open");
+  else if (act === "sign-out") signOut();
   else if (act === "close-menu") document.body.classList.remove("menu-open");
 });
 document.addEventListener("keydown", (event) => {

@@ -24,6 +24,7 @@ from baotu.sdk import Caller, ConfigError, Quality, Samples
 from baotu.sdk.evidence import ROWS
 from baotu.sdk.health import Health
 from baotu.sdk.ports import AppCard, AuditRow, ElementRow, Proof
+from baotu.sdk.trust import ACTIONS
 
 from .fake_door import FakeDoor
 from .signals import SECOND, FakeHistory, FakePlant
@@ -145,7 +146,7 @@ class FakeAudit:
     def __init__(self, rows: list[AuditRow]) -> None:
         self.rows = rows
 
-    def records(self, limit=200, search="", before=None):
+    def records(self, limit=200, search="", before=None, organisations=None):
         found = [
             r
             for r in self.rows
@@ -276,14 +277,15 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
             elif tag.id % 53 == 0:
                 history.bad[tag.id] = (now() - 7200 * SECOND, Quality.UNCERTAIN_SENSOR_NOT_ACCURATE)
     door = FakeDoor(plant, history, now, fire)
-    caller = replace(WARM, permissions=frozenset(v.permission for v in door.verbs()))
+    everything = {v.permission for v in door.verbs()} | set(ACTIONS)
+    caller = replace(WARM, permissions=frozenset(everything))
     board = FakeBoard([] if few else healths(now(), fire))
     return Rooms(
         door=door, history=history, plant=plant, live=FakeLive(), board=board, desk=FakeDesk(),  # type: ignore[arg-type]
         elements=FakeElements(now, () if few else ("1.1", "2.0", "2.1", "2.7")),
         audit=FakeAudit([] if few else audit_rows(now(), 400)), apps=FakeApps([] if few else cards(now())),
         identify=lambda request: caller, faults=None if few else FakeFaults(), node="hub",
-        title="济南一厂 Jinan plant 1", version="0.1.0", now=now,
+        title="济南一厂 Jinan plant 1", version="0.1.0", now=now, names=("testserver",),
     )  # fmt: skip
 
 

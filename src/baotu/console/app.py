@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response
@@ -10,10 +11,11 @@ from starlette.routing import Match
 
 from . import live, pages, problem
 from .api import house, plant, samples, statistics, verbs
-from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
+from .rights import Table
 from .rooms import Rooms
+from .scoped import Sights
 
 ABOUT = """
 Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
@@ -26,10 +28,28 @@ newest value of each tag; less often when many watch much. `?time=ms` for whole 
 """
 
 
+class Console(FastAPI):
+    """Its gate is outermost: before what answers bugs, too."""
+
+    rooms: Rooms
+    figures: Metrics
+    sights: Sights
+    described: list[Any]  # the routes below /api
+
+    table: Table
+
+    def build_middleware_stack(self) -> Any:
+        own = [route for route in self.routes if hasattr(route, "path")]
+        self.table = Table([*self.described, *own])
+        return Gate(
+            super().build_middleware_stack(), self.rooms, self.figures, self.table, self.sights
+        )
+
+
 METHODS = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def build(rooms: Rooms) -> FastAPI:
+def build(rooms: Rooms) -> Console:
     """Ready for uvicorn. NiceGUI keeps its pages for the whole process, so one may *run* at a
     time with pages; `build_api` has no such limit."""
     app = build_api(rooms)
@@ -37,9 +57,9 @@ def build(rooms: Rooms) -> FastAPI:
     return app
 
 
-def build_api(rooms: Rooms) -> FastAPI:
+def build_api(rooms: Rooms) -> Console:
     """API, live channel and metrics without pages."""
-    app = FastAPI(
+    app = Console(
         title="趵突 Baotu",
         version=rooms.version or version("baotu"),
         description=ABOUT,
@@ -47,17 +67,19 @@ def build_api(rooms: Rooms) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    finder = Finder(rooms.plant)
-    channel = live.LiveChannel(rooms, finder)
-    figures = Metrics(rooms, channel)
+    sights = app.sights = Sights(rooms.plant, rooms.policy)
+    channel = live.LiveChannel(rooms, sights.whole.finder)
+    figures = app.figures = Metrics(rooms, channel)
+    app.rooms = rooms
     api = APIRouter(prefix="/api")
     house.routes(api, rooms)
-    plant.routes(api, rooms, finder)
-    samples.routes(api, rooms, finder)
+    plant.routes(api, rooms)
+    samples.routes(api, rooms)
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
     verbs.routes(api, rooms)
     app.include_router(api)
+    app.described = list(api.routes)
 
     @app.get("/metrics", tags=["platform"], response_class=PlainTextResponse)
     def metrics() -> Response:
@@ -72,7 +94,6 @@ def build_api(rooms: Rooms) -> FastAPI:
         raise problem.NotFound("path", f"there is no /api/{rest}; see /openapi.json")
 
     problem.install(app)
-    app.add_middleware(Gate, rooms=rooms, metrics=figures)
     _describe_problems(app)
     return app
 

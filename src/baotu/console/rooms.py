@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
-from baotu.sdk.ports import Apps, Audit, Board, Desk, Elements, Faults, History, Live, Plant
+from baotu.sdk.ports import Apps, Audit, Board, Desk, Elements, Faults, History, Live, Plant, Stop
+from baotu.sdk.trust import Permissions, Policy
+
+from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """Filled by whoever wires the house.
 
-    identify: who asks, from an HTTP request or a WebSocket; raises Denied.
+    identify: who asks, from an HTTP request or a WebSocket; raises Anonymous, or Denied when he is
+    known and may not. Called on the console's own thread, so it takes well under a millisecond.
+    With `baotu.recheck` in the scope it is only asked whether an open page still has its session.
+    policy: who may do what. ended: its `tell` hears `Caller.via` of each session, token or
+    certificate that has ended, on any thread; absent: open sockets notice within half a second.
+    names: host names of this node besides localhost and addresses.
     node, title: name of this node, and of the plant in both languages (中文 English).
     key_values: tag names shown on the overview; empty: the console picks some with limits.
     shift_h: how many hours «the last shift» is. now: ns UTC.
@@ -40,3 +48,7 @@ class Rooms:
     key_values: tuple[str, ...] = ()
     shift_h: float = 8.0
     now: Callable[[], int] = time.time_ns
+    policy: Policy = field(default_factory=Permissions)
+    ended: Callable[[Callable[[str], None]], Stop] | None = None
+    names: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)

@@ -16,14 +16,18 @@ from nicegui import ui
 from baotu.sdk import Caller
 from baotu.sdk.view import in_language
 
+from ..rights import ROUTES, may
 from ..rooms import Rooms
-from .words import PLACES, TABS, Place
+from ..search import places_for
+from ..seen import may_use
+from .words import APP_ICON, TABS, Place
 
 # before the first paint: the theme remembered, else the system's
 THEME = """<script>document.documentElement.dataset.theme = localStorage.getItem("baotu.theme")
   || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");</script>"""
 CURRENT = ' aria-current="page"'
 SHEETS = ("tokens", "frame", "parts", "pages")
+OFFICES = ("administer", "guard", "review")
 MENU = "M2.5 4.5h13 M2.5 9h13 M2.5 13.5h13"
 FIND = "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 1 1 0-11z M12 12l4 4"
 
@@ -42,8 +46,8 @@ def frame(
     shown = title or in_language(here.title, language)
     ui.page_title(f"{shown} · {in_language(rooms.title, language)}")
     ui.add_head_html(head(static))
-    html = _top(rooms, caller, language, crumbs, shown) + _side(rooms, language, here)
-    ui.html(html + _tabs(language, here), sanitize=False)
+    html = _top(rooms, caller, language, crumbs, shown) + _side(rooms, caller, language, here)
+    ui.html(html + _tabs(rooms, caller, language, here), sanitize=False)
     with ui.element("main").classes("main").props("id=main tabindex=-1"):
         yield
 
@@ -72,9 +76,9 @@ def icon(path: str) -> str:
     )
 
 
-def ways(rooms: Rooms, language: str) -> str:
+def ways(rooms: Rooms, caller: Caller, language: str) -> str:
     """Every page as a button, for a page that has nothing else to offer."""
-    return '<nav class="bar ways">' + _links(rooms, language, None, "btn") + "</nav>"
+    return '<nav class="bar ways">' + _links(rooms, caller, language, None, "btn") + "</nav>"
 
 
 def _top(
@@ -94,37 +98,56 @@ def _top(
 <a class="skip" href="#main">{skip}</a><header class="top">
 <a class="brand" href="/{language}" title="{plant}"><b>{name}</b>{beside}</a>
 <nav class="crumbs" aria-label="{where}">{above}<h1 class="cut">{escape(title)}</h1></nav>
-<bt-pulse></bt-pulse><bt-counts></bt-counts>
+{_pulse(rooms, caller)}
 <button class="tool find" data-act="find" aria-label="{find}">{icon(FIND)}<span>{find}</span><kbd>Ctrl K</kbd></button>
 <bt-tools style="display:flex"></bt-tools><span class="who small muted" title="{escape(caller.organisation)}">{escape(caller.name)}</span>
 </header><div class="veil" data-act="close-menu" aria-label="{menu}"></div>"""
 
 
-def _links(rooms: Rooms, language: str, here: Place | None, kind: str = "") -> str:
+def _pulse(rooms: Rooms, caller: Caller) -> str:
+    """Live values and alarms, for those who may see any."""
+    live = "<bt-pulse></bt-pulse>" if may(rooms.policy, caller, ROUTES["live"]) else ""
+    return live + ("<bt-counts></bt-counts>" if may(rooms.policy, caller, ROUTES["alarms"]) else "")
+
+
+def entries(rooms: Rooms, caller: Caller) -> list[tuple[str, str, str, Place | None]]:
+    """(address behind the language, title, icon, page): what the caller may open. Pages of apps
+    stand here for those whose work they are: officers, who have few others."""
+    found = [
+        (f"/{p.name}" if p.name else "", p.title, p.icon, p) for p in places_for(rooms, caller)
+    ]
+    pages = (v for v in rooms.door.verbs() if v.kind == "page" and v.duty in OFFICES)
+    apps = [
+        (f"/app/{v.app}/{v.name}", v.title, APP_ICON, None)
+        for v in pages if may_use(rooms, caller, v)
+    ]  # fmt: skip
+    return [*found, *apps]
+
+
+def _links(rooms: Rooms, caller: Caller, language: str, here: Place | None, kind: str = "") -> str:
     return "".join(
-        f'<a class="{kind}" href="/{language}{"/" + p.name if p.name else ""}"'
-        f' data-title="{p.title}"{CURRENT if p is here else ""}>{icon(p.icon)}'
-        f"<span>{in_language(p.title, language)}</span></a>"
-        for p in PLACES
-        if p.name != "faults" or rooms.faults is not None
+        f'<a class="{kind}" href="/{language}{path}"'
+        f' data-title="{escape(title)}"{CURRENT if here and page is here else ""}>{icon(drawn)}'
+        f"<span>{escape(in_language(title, language))}</span></a>"
+        for path, title, drawn, page in entries(rooms, caller)
     )
 
 
-def _side(rooms: Rooms, language: str, here: Place) -> str:
-    links = _links(rooms, language, here)
+def _side(rooms: Rooms, caller: Caller, language: str, here: Place) -> str:
+    links = _links(rooms, caller, language, here)
+    tree = "<bt-tree></bt-tree>" if may(rooms.policy, caller, ROUTES["assets"]) else ""
     label = in_language("页面 Pages", language)
     return (
-        f'<aside class="side"><nav class="pages" aria-label="{label}">{links}</nav>'
-        "<bt-tree></bt-tree></aside>"
+        f'<aside class="side"><nav class="pages" aria-label="{label}">{links}</nav>{tree}</aside>'
     )
 
 
-def _tabs(language: str, here: Place) -> str:
+def _tabs(rooms: Rooms, caller: Caller, language: str, here: Place) -> str:
     links = "".join(
         f'<a href="/{language}{"/" + p.name if p.name else ""}"'
         f"{CURRENT if p is here else ''}>{icon(p.icon)}"
         f"{in_language(p.title, language)}</a>"
-        for p in PLACES
+        for p in places_for(rooms, caller)
         if p.name in TABS
     )
     menu = in_language("菜单 Menu", language)

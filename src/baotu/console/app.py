@@ -34,6 +34,7 @@ class Console(FastAPI):
     rooms: Rooms
     figures: Metrics
     sights: Sights
+    refuse_page: pages.Refusal | None = None
     described: list[Any]  # the routes below /api
 
     table: Table
@@ -42,8 +43,9 @@ class Console(FastAPI):
         own = [route for route in self.routes if hasattr(route, "path")]
         self.table = Table([*self.described, *own])
         return Gate(
-            super().build_middleware_stack(), self.rooms, self.figures, self.table, self.sights
-        )
+            super().build_middleware_stack(), self.rooms, self.figures, self.table, self.sights,
+            self.refuse_page,
+        )  # fmt: skip
 
 
 METHODS = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"]
@@ -53,7 +55,7 @@ def build(rooms: Rooms) -> Console:
     """Ready for uvicorn. NiceGUI keeps its pages for the whole process, so one may *run* at a
     time with pages; `build_api` has no such limit."""
     app = build_api(rooms)
-    pages.install(app, rooms)
+    app.refuse_page = pages.install(app, rooms)
     return app
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -36,6 +36,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 DROPPED = (b"x-forwarded-prefix", b"x-forwarded-host")  # NiceGUI would write it into its page
+PageRefusal = Callable[[Request, Caller, str, Sequence[str]], Response]
 CLOSE = {"connection": "close"}
 
 
@@ -48,8 +49,16 @@ class Turned(Exception):
 
 class Gate:
     def __init__(
-        self, app: App, rooms: Rooms, metrics: Metrics, table: Table, sights: Sights
+        self,
+        app: App,
+        rooms: Rooms,
+        metrics: Metrics,
+        table: Table,
+        sights: Sights,
+        refuse_page: PageRefusal | None = None,
     ) -> None:
+        """refuse_page: what a person is shown instead of a page that he may not open."""
+        self._refuse_page = refuse_page
         self._app, self._rooms, self._metrics = app, rooms, metrics
         self._table, self._sights, self._limits = table, sights, rooms.limits
         self._somebody = Buckets(rooms.limits.requests_per_s)
@@ -211,9 +220,12 @@ class Gate:
         resource = Resource(right.kind)
         decision = self._rooms.policy.judge(caller, right.action, resource)
         why = f"{caller.name} may not: needs {right.action}" if decision.allowed else decision.why
+        who_may = list(self._rooms.policy.who_may(right.action, resource))
+        if self._refuse_page and request.url.path[1:].partition("/")[0] in LANGUAGES:
+            return self._refuse_page(request, caller, why, who_may)
         return _denied(
             request, why, action=right.action, policies=list(decision.policies),
-            needs=sorted(decision.needs), who_may=list(self._rooms.policy.who_may(right.action, resource)),
+            needs=sorted(decision.needs), who_may=who_may,
         )  # fmt: skip
 
     # one socket -------------------------------------------------------------------------------

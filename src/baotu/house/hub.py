@@ -32,13 +32,14 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.sdk.trust import ACTIONS
 
 from .file import HouseConfig
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
 LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
-OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
+OWN_PERMISSIONS = tuple(ACTIONS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,17 @@ the gate put them, and installing a second console adds nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from nicegui import app as nice
 from nicegui import ui
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from baotu.sdk import Caller
 from baotu.sdk.ports import Plant
 from baotu.sdk.view import in_language
 
@@ -26,14 +27,17 @@ from ..rights import page_right
 from ..rooms import Rooms
 from ..scoped import caller_of, part_of
 from . import apps, config, own
+from .denied import denied
 from .frame import entries, frame, part, ways
 from .words import PLACES, Place
 
 STATIC = Path(__file__).parent.parent / "static"
+Refusal = Callable[[Request, Caller, str, Sequence[str]], Response]
 HEADS = (*(p.name for p in PLACES if p.name), "asset", "app")
 
 
-def install(app: FastAPI, rooms: Rooms) -> None:
+def install(app: FastAPI, rooms: Rooms) -> Refusal:
+    """The pages; what shows a person a page that he may not open."""
     static = f"/static/{fingerprint()}"
     app.mount(static, Immutable(directory=STATIC), name="static")
     app.add_api_route("/", _home, include_in_schema=False)
@@ -52,6 +56,16 @@ def install(app: FastAPI, rooms: Rooms) -> None:
         app, title="趵突 Baotu", favicon=STATIC / "icon.svg", dark=None, tailwind=False,
         reconnect_timeout=10, show_welcome_message=False, message_history_length=200,
     )  # fmt: skip
+
+    def refuse(request: Request, caller: Caller, detail: str, who_may: Sequence[str]) -> Response:
+        first, _, rest = request.url.path[1:].partition("/")
+        language = first if first in LANGUAGES else language_of(request)
+        found = entries(rooms, caller)
+        if found and not rest:  # the first page: of what he may see
+            return RedirectResponse(f"/{language}{found[0][0]}", 303)
+        return HTMLResponse(denied(rooms, caller, language, detail, who_may, static), 403)
+
+    return refuse
 
 
 def fingerprint() -> str:

@@ -19,26 +19,25 @@ SPACE = "/"
 LEFT_ALONE = ("disconnect",)  # brings no number; NiceGUI looks at the socket itself
 
 
-class Owned:
+def owned(event: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     """A handler of NiceGUI behind the question whose page it is about."""
 
-    def __init__(self, event: str, handler: Callable[..., Any]) -> None:
-        self._event, self._handler = event, handler
-
-    async def __call__(self, sid: str, *given: Any) -> Any:
-        if self._event == "connect":
-            asked = parse_qs((given[0] or {}).get("QUERY_STRING", ""))
-            number = asked.get("client_id", [""])[-1]
+    async def heard(sid: str, *given: Any) -> Any:
+        about = given[0] if given and isinstance(given[0], Mapping) else {}
+        if event == "connect":
+            number = parse_qs(about.get("QUERY_STRING", "")).get("client_id", [""])[-1]
         else:
-            about = given[0] if given and isinstance(given[0], Mapping) else {}
             number = about.get("client_id", "")
         if not belongs(core.sio.get_environ(sid), number):
-            if self._event == "connect":
+            if event == "connect":
                 raise Refusal("this page belongs to another session")
             await core.sio.disconnect(sid)
             return False
-        answer = self._handler(sid, *given)
+        answer = handler(sid, *given)
         return await answer if inspect.isawaitable(answer) else answer
+
+    heard.baotu_owned = True  # type: ignore[attr-defined]
+    return heard
 
 
 def belongs(environ: Mapping[str, Any] | None, number: object) -> bool:
@@ -60,5 +59,5 @@ def bind() -> None:
     """Once for the process, as NiceGUI's own handlers are."""
     known = core.sio.handlers[SPACE]
     for event, handler in list(known.items()):
-        if event not in LEFT_ALONE and not isinstance(handler, Owned):
-            known[event] = Owned(event, handler)
+        if event not in LEFT_ALONE and not hasattr(handler, "baotu_owned"):
+            known[event] = owned(event, handler)

@@ -110,7 +110,7 @@ class FakeDoor:
                 given[name] = {"integer": int, "number": float, "string": str}[known[name]["type"]](
                     value
                 )
-            except ValueError as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise Invalid(name, f"must be a {known[name]['type']}") from error
         return given
 

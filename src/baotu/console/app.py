@@ -48,6 +48,8 @@ class Console(FastAPI):
         )  # fmt: skip
 
 
+AT_THE_GATE = (400, 401, 403, 414, 421, 429, 431)
+OF_BODIES = (408, 413, 415)
 METHODS = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -122,8 +124,10 @@ def _describe_problems(app: FastAPI) -> None:
             schemas["Problem"] = problem.Problem.model_json_schema()
             for path in schema["paths"].values():
                 for operation in path.values():
-                    if "requestBody" in operation:
-                        operation["responses"].setdefault("400", problem.documented(400)[400])
+                    statuses = (*AT_THE_GATE, *(OF_BODIES if "requestBody" in operation else ()))
+                    for status in statuses:
+                        described = problem.documented(status)[status]
+                        operation["responses"].setdefault(str(status), described)
                     if "422" in operation["responses"]:
                         operation["responses"]["422"] = problem.documented(422)[422]
             for unused in ("HTTPValidationError", "ValidationError"):

@@ -25,7 +25,7 @@ from .limits import Bucket, Buckets, place_of
 from .metrics import Metrics
 from .origin import foreign, header, named, simple_form
 from .problem import answer
-from .rights import NOTHING, PUBLIC, Right, Table, may
+from .rights import NOTHING, PUBLIC, SOCKET, Right, Table, may
 from .rooms import Rooms
 from .scoped import Sights
 from .watch import Watch
@@ -149,6 +149,8 @@ class Gate:
 
     def _sizes(self, scope: Scope) -> None:
         limits = self._limits
+        if not scope["path"].startswith("/"):  # `*` and the like, RFC 9112 3.2.4
+            raise Turned(answer(None, 400, "address", "Bad Request", "the address has no path"))
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in DROPPED]
         if not named(scope, self._names):
             detail = "this node has no such name; list it in [console] names if it has"
@@ -170,7 +172,7 @@ class Gate:
 
     def _who(self, scope: Scope) -> tuple[Right | None, Caller | None, Denied | None]:
         """What is needed, who asks, and why he is refused although he is known."""
-        right = self._table.needs(scope["path"], scope.get("method", "GET"))
+        right = self._table.needs(scope["path"], scope.get("method", SOCKET))
         scope["baotu.caller"] = caller = None
         refused: Denied | None = None
         if right is not PUBLIC or not scope["path"].startswith(("/static/", "/_nicegui/")):
@@ -238,7 +240,7 @@ class Gate:
                 raise Turned(Response(), "another site may not open this channel")
             if caller is None or refused is not None:
                 raise Turned(Response(), str(refused or "sign in first"))
-            if right is None or not may(self._rooms.policy, caller, right):
+            if right is None or right is NOTHING or not may(self._rooms.policy, caller, right):
                 raise Turned(Response(), f"{caller.name} may not open this channel")
             if bucket.sockets >= self._limits.sockets:
                 raise Turned(Response(), "too many open channels")
@@ -280,7 +282,7 @@ def _too_long(most: int) -> str:
 
 def _group(path: str) -> str:
     """Few words for many addresses, so that the metrics stay small."""
-    head = path.split("/")[1]
+    head = path[1:].partition("/")[0]
     if head in LANGUAGES:
         return "pages"
     return f"/{head}" if head in ("static", "_nicegui") else "other"

@@ -87,6 +87,7 @@ PAGES: Mapping[str, Right] = {
 PUBLIC_UNDER = ("sign-in", "welcome")
 """Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 
+SOCKET = "WEBSOCKET"  # as a method: opening one
 FILES = ("static", "libraries", "components", "resources", "esm")
 """Of NiceGUI: the libraries themselves, the same for all; no page and no data."""
 
@@ -116,7 +117,7 @@ class Table:
             if route.name == "nothing" or isinstance(route, Mount):
                 continue  # these answer below their path: see `_unrouted`
             name = "app verb" if route.name.startswith("app verb ") else route.name
-            for method in getattr(route, "methods", None) or ("GET",):
+            for method in getattr(route, "methods", None) or (SOCKET,):
                 self._routes.setdefault(route.path, {})[method] = ROUTES.get(name)
 
     def unlisted(self) -> list[str]:
@@ -128,10 +129,10 @@ class Table:
         known = self._routes.get(path)
         if known is not None:
             return known.get(method) or next(iter(known.values()))
-        return _unrouted(path)
+        return _unrouted(path, method)
 
 
-def _unrouted(path: str) -> Right:
+def _unrouted(path: str, method: str) -> Right:
     """Pages, files, and addresses that are none."""
     first, _, rest = path[1:].partition("/")
     if first in LANGUAGES:
@@ -144,8 +145,8 @@ def _unrouted(path: str) -> Right:
     if first == "_nicegui":
         kind = rest.split("/")[1:2]
         return PUBLIC if kind and kind[0] in FILES else SOMEBODY
-    if first == "_nicegui_ws":
-        return SOMEBODY
+    if first == "_nicegui_ws":  # long polling would join requests of several callers to one page
+        return SOMEBODY if method == SOCKET else NOTHING
     if first in ("", "asset", "app") or first in {p.name for p in PLACES}:
         return SOMEBODY  # led to a language
     return NOTHING

@@ -9,6 +9,8 @@ want mosquitto mosquitto
 want mosquitto_sub mosquitto-clients
 want mbpoll mbpoll
 want chromium chromium
+want curl curl
+want openssl openssl
 want node nodejs
 want npm npm
 want ip iproute2
@@ -35,5 +37,13 @@ if command -v npm >/dev/null 2>&1; then
     (cd .peers/npm && npm install --no-audit --no-fund --loglevel=error > install.log 2>&1) \
       || { echo "peers: npm failed:"; tail -5 .peers/npm/install.log; rm -f .peers/npm/package.json; }
   fi
+fi
+# schemathesis brings forty packages that nothing else here needs: it has an environment of its own
+if [ ! -x .peers/schemathesis/bin/schemathesis ]; then
+  echo "peers: installing schemathesis"
+  mkdir -p .peers
+  { python3 -m venv .peers/schemathesis \
+    && .peers/schemathesis/bin/pip install --quiet --prefer-binary 'schemathesis>=4'; } \
+    > .peers/schemathesis.log 2>&1 || { echo "peers: pip failed:"; tail -5 .peers/schemathesis.log; }
 fi
 exit 0

@@ -24,6 +24,7 @@ from baotu.sdk import Caller, ConfigError, Quality, Samples
 from baotu.sdk.evidence import ROWS
 from baotu.sdk.health import Health
 from baotu.sdk.ports import AppCard, AuditRow, ElementRow, Proof
+from baotu.sdk.trust import ACTIONS
 
 from .fake_audit import FakeAuditLog
 from .fake_door import FakeDoor
@@ -146,7 +147,7 @@ class FakeAudit:
     def __init__(self, rows: list[AuditRow]) -> None:
         self.rows = rows
 
-    def records(self, limit=200, search="", before=None):
+    def records(self, limit=200, search="", before=None, organisations=None):
         found = [
             r
             for r in self.rows
@@ -277,8 +278,8 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
             elif tag.id % 53 == 0:
                 history.bad[tag.id] = (now() - 7200 * SECOND, Quality.UNCERTAIN_SENSOR_NOT_ACCURATE)
     door = FakeDoor(plant, history, now, fire)
-    may = {v.permission for v in door.verbs()} | {"audit.read", "audit.prove"}
-    caller = replace(WARM, permissions=frozenset(may))
+    everything = {v.permission for v in door.verbs()} | set(ACTIONS)
+    caller = replace(WARM, permissions=frozenset(everything))
     audited = [] if few else audit_rows(now(), 400)
     board = FakeBoard([] if few else healths(now(), fire))
     return Rooms(
@@ -286,7 +287,7 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
         elements=FakeElements(now, () if few else ("1.1", "2.0", "2.1", "2.7")),
         audit=FakeAudit(audited), audit_log=FakeAuditLog(audited, now() - 240 * SECOND, fire), apps=FakeApps([] if few else cards(now())),
         identify=lambda request: caller, faults=None if few else FakeFaults(), node="hub",
-        title="济南一厂 Jinan plant 1", version="0.1.0", now=now,
+        title="济南一厂 Jinan plant 1", version="0.1.0", now=now, names=("testserver",),
     )  # fmt: skip
 
 

@@ -80,7 +80,8 @@ class FakeDoor:
         ]  # fmt: skip
         return [
             Verb(app=a, name=n, kind=k, title=t, summary=f"{t.split(' ', 1)[1]}. {t.split(' ', 1)[0]}。",
-                 permission=f"{a}.{n}" if k == "command" else f"{a}.read", takes=takes, gives={})
+                 permission=f"{a}.{n}" if k == "command" else f"{a}.read",
+                 duty="operate" if k == "command" else "see", takes=takes, gives={})
             for a, n, k, t, takes in rows
         ]  # fmt: skip
 
@@ -109,13 +110,15 @@ class FakeDoor:
                 given[name] = {"integer": int, "number": float, "string": str}[known[name]["type"]](
                     value
                 )
-            except ValueError as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise Invalid(name, f"must be a {known[name]['type']}") from error
         return given
 
     def look(self, app: str, name: str, arguments: Mapping[str, Any], caller: Caller) -> Look:
         if name not in ("overview", "words") or app != "pumping":
             raise Conflict("page", f"{app}.{name} does not exist")
+        if f"{app}.read" not in caller.permissions:
+            raise Denied(f"{caller.name} lacks {app}.read; ask an administrator")
         return Look(getattr(self, f"_{app}_{name}")(), frozenset({app}))
 
     def watch(self, tell: Callable[[Change], None]) -> Callable[[], None]:

@@ -103,7 +103,9 @@ class FakePlant:
         return TagPage(tags=tuple(order[at : at + limit]), total=len(order), cursor=more)
 
     def tag(self, name):
-        found = self._by_name.get(name) or (self.by_id(int(name)) if name.isdigit() else None)
+        found = self._by_name.get(name) or (
+            self.by_id(int(name)) if name.isascii() and name.isdigit() and len(name) < 10 else None
+        )
         if found is None:
             raise Invalid("tag", f"there is no {name!r}; the nearest is {self._tags[0].name!r}")
         return found

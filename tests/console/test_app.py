@@ -60,7 +60,7 @@ def test_pages_find_the_reader_and_their_files_are_kept():
             "/zh/asset/jinan?x=1"
         )
         _, page, headers = get(f"{site}/en")
-        assert headers["x-frame-options"] == "SAMEORIGIN"
+        assert headers["x-frame-options"] == "DENY"
         script = page.split('src="/static/')[1].split('"')[0]
         kept = get(f"{site}/static/{script}")[2]
         assert "immutable" in kept["cache-control"]

@@ -87,7 +87,7 @@ class PlantModel:
 
     def tag(self, name: str) -> Tag:
         id = self.table.find(name)
-        if id < 0 and name.isdigit():
+        if id < 0 and name.isascii() and name.isdigit() and len(name) < 10:
             id = int(name)
         found = self.table.by_id(id)
         if found is None:

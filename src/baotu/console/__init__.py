@@ -9,6 +9,7 @@ from .spare import when_used
 when_used("aiohttp")
 
 from .app import build  # noqa: E402
+from .limits import Limits  # noqa: E402
 from .rooms import Rooms  # noqa: E402
 
-__all__ = ["Rooms", "build"]
+__all__ = ["Limits", "Rooms", "build"]

@@ -8,8 +8,10 @@ from typing import Any
 
 from baotu.sdk import Caller, Invalid
 from baotu.sdk.door import Door
+from baotu.sdk.ports import Plant
 
 from .rooms import Rooms
+from .seen import may_use, tag_seen
 from .times import iso
 
 APP = "alarms"
@@ -21,18 +23,22 @@ def has(door: Door, app: str, name: str) -> bool:
     return any((v.app, v.name) == (app, name) for v in door.verbs())
 
 
-def listed(rooms: Rooms, caller: Caller) -> list[dict[str, Any]]:
-    """Open ones as `models.AlarmRow`: hidden ones last, then by priority, the newest first."""
-    found = [_row(rooms, row) for row in _asked(rooms, caller, "open", MOST)]
+def listed(rooms: Rooms, caller: Caller, plant: Plant) -> list[dict[str, Any]]:
+    """Open ones as `models.AlarmRow`: hidden ones last, then by priority, the newest first.
+    plant: as the caller sees it; alarms of what is outside are left out."""
+    told = _asked(rooms, caller, "open", MOST)
+    found = [_row(plant, row) for row in told if tag_seen(rooms, plant, row.get("tag"))]
     found.sort(key=lambda row: row["raised"] or "", reverse=True)
     found.sort(key=lambda row: (row["hidden"], row["priority"]))
     return found
 
 
-def events(rooms: Rooms, caller: Caller, limit: int = 200) -> list[dict[str, Any]]:
+def events(rooms: Rooms, caller: Caller, plant: Plant, limit: int = 200) -> list[dict[str, Any]]:
     """What happened to alarms, the newest first, as `models.AlarmEvent`."""
-    known = {row["id"]: row for row in listed(rooms, caller)}
+    known = {row["id"]: row for row in listed(rooms, caller, plant)}
     told = _asked(rooms, caller, "history", limit)
+    if plant is not rooms.plant:  # an event names its alarm only; of closed ones nothing is known
+        told = [row for row in told if row.get("alarm") in known]
     said = {row.get("alarm"): row["message"] for row in reversed(told) if row.get("message")
             and row.get("what") in ("raised", "returned")}  # fmt: skip
     found = []
@@ -57,14 +63,14 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def _asked(rooms: Rooms, caller: Caller, name: str, limit: int) -> list[Mapping[str, Any]]:
     verb = next((v for v in rooms.door.verbs() if (v.app, v.name) == (APP, name)), None)
-    if verb is None or (verb.permission and verb.permission not in caller.permissions):
+    if verb is None or not may_use(rooms, caller, verb):
         return []
     arguments = {"limit": limit} if "limit" in verb.takes.get("properties", {}) else {}
     return list(rooms.door.call(APP, name, arguments, caller))
 
 
-def _row(rooms: Rooms, row: Mapping[str, Any]) -> dict[str, Any]:
-    tag, asset = _tag(rooms, row.get("tag"))
+def _row(plant: Plant, row: Mapping[str, Any]) -> dict[str, Any]:
+    tag, asset = _tag(plant, row.get("tag"))
     shelved, suppressed = _time(row.get("shelved_until")), row.get("suppressed") or ""
     return {
         "id": row.get("id", 0), "app": row.get("app", ""), "tag": tag, "asset": asset,
@@ -78,12 +84,12 @@ def _row(rooms: Rooms, row: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tag(rooms: Rooms, told: Any) -> tuple[str, str]:
+def _tag(plant: Plant, told: Any) -> tuple[str, str]:
     """Name and asset of what the app called the tag: a number or a name; below 0 it is none."""
     if isinstance(told, int) and told < 0:
         return "", ""
     try:
-        tag = rooms.plant.by_id(told) if isinstance(told, int) else rooms.plant.tag(str(told))
+        tag = plant.by_id(told) if isinstance(told, int) else plant.tag(str(told))
     except Invalid:
         tag = None
     return (tag.name, tag.asset) if tag else (str(told or ""), "")

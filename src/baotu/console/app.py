@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
-from . import live, pages, problem, signin
+from . import live, oidc, pages, problem, signin
 from .api import audit, house, plant, samples, statistics, verbs
-from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
+from .rights import Table
 from .rooms import Rooms
+from .scoped import Sights
 
 ABOUT = """
 Everything the console shows, for programs. Times are ISO 8601 UTC; titles are «中文 English».
@@ -26,20 +28,42 @@ newest value of each tag; less often when many watch much. `?time=ms` for whole 
 """
 
 
+class Console(FastAPI):
+    """Its gate is outermost: before what answers bugs, too."""
+
+    rooms: Rooms
+    figures: Metrics
+    sights: Sights
+    refuse_page: pages.Refusal | None = None
+    described: list[Any]  # the routes below /api
+
+    table: Table
+
+    def build_middleware_stack(self) -> Any:
+        own = [route for route in self.routes if hasattr(route, "path")]
+        self.table = Table([*self.described, *own])
+        return Gate(
+            super().build_middleware_stack(), self.rooms, self.figures, self.table, self.sights,
+            self.refuse_page,
+        )  # fmt: skip
+
+
+AT_THE_GATE = (400, 401, 403, 414, 421, 429, 431)
+OF_BODIES = (408, 413, 415)
 METHODS = ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def build(rooms: Rooms) -> FastAPI:
+def build(rooms: Rooms) -> Console:
     """Ready for uvicorn. NiceGUI keeps its pages for the whole process, so one may *run* at a
     time with pages; `build_api` has no such limit."""
     app = build_api(rooms)
-    pages.install(app, rooms)
+    app.refuse_page = pages.install(app, rooms)
     return app
 
 
-def build_api(rooms: Rooms) -> FastAPI:
+def build_api(rooms: Rooms) -> Console:
     """API, live channel and metrics without pages."""
-    app = FastAPI(
+    app = Console(
         title="趵突 Baotu",
         version=rooms.version or version("baotu"),
         description=ABOUT,
@@ -47,19 +71,24 @@ def build_api(rooms: Rooms) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    finder = Finder(rooms.plant)
-    channel = live.LiveChannel(rooms, finder)
-    figures = Metrics(rooms, channel)
+    sights = app.sights = Sights(rooms.plant, rooms.policy)
+    channel = live.LiveChannel(rooms, sights.whole.finder)
+    figures = app.figures = Metrics(rooms, channel)
+    app.rooms = rooms
     api = APIRouter(prefix="/api")
     house.routes(api, rooms)
     audit.routes(api, rooms)
-    plant.routes(api, rooms, finder)
-    samples.routes(api, rooms, finder)
+    plant.routes(api, rooms)
+    samples.routes(api, rooms)
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
     signin.routes(api, rooms)  # before the verbs: `/api/app/verb` would take its addresses
     verbs.routes(api, rooms)
     app.include_router(api)
+    app.described = list(api.routes)
+
+    if rooms.oidc is not None:
+        oidc.routes(app, rooms, rooms.oidc)
 
     @app.get("/metrics", tags=["platform"], response_class=PlainTextResponse)
     def metrics() -> Response:
@@ -74,7 +103,6 @@ def build_api(rooms: Rooms) -> FastAPI:
         raise problem.NotFound("path", f"there is no /api/{rest}; see /openapi.json")
 
     problem.install(app)
-    app.add_middleware(Gate, rooms=rooms, metrics=figures)
     _describe_problems(app)
     return app
 
@@ -101,8 +129,10 @@ def _describe_problems(app: FastAPI) -> None:
             schemas["Problem"] = problem.Problem.model_json_schema()
             for path in schema["paths"].values():
                 for operation in path.values():
-                    if "requestBody" in operation:
-                        operation["responses"].setdefault("400", problem.documented(400)[400])
+                    statuses = (*AT_THE_GATE, *(OF_BODIES if "requestBody" in operation else ()))
+                    for status in statuses:
+                        described = problem.documented(status)[status]
+                        operation["responses"].setdefault(str(status), described)
                     if "422" in operation["responses"]:
                         operation["responses"]["422"] = problem.documented(422)[422]
             for unused in ("HTTPValidationError", "ValidationError"):

@@ -6,6 +6,7 @@ UTC, or whole ns or ms since 1970 when asked; NaN and infinities are null.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal, Protocol
@@ -19,6 +20,7 @@ from baotu.sdk.ports import Buckets
 
 TimeForm = Literal["iso", "ns", "ms"]
 JSON, CSV, ARROW = "application/json", "text/csv", "application/vnd.apache.arrow.stream"
+QVALUE = re.compile(r"[0-9](\.[0-9]{0,9})?")  # RFC 9110 12.4.2
 OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
 
@@ -157,7 +159,7 @@ def _wishes(accept: str) -> list[str]:
     for place, part in enumerate(accept.split(",")):
         kind, *settings = part.split(";")
         told = next((s.split("=")[1].strip() for s in settings if s.strip().startswith("q=")), "1")
-        weight = float(told) if told.replace(".", "", 1).isdigit() else 0.0
+        weight = float(told) if QVALUE.fullmatch(told) else 0.0
         if weight > 0:
             found.append((-weight, place, kind.strip().lower()))
     return [kind for _, _, kind in sorted(found)]

@@ -21,13 +21,14 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from baotu.sdk import Denied, Invalid, Samples, Tag
+from baotu.sdk import Invalid, Samples, Tag
 from baotu.sdk.door import Change
 from baotu.sdk.ports import Stop
 
 from .columns import Names, TimeForm, as_json
 from .finder import Finder, ids_of
 from .rooms import Rooms
+from .scoped import caller_of, part_of
 
 LEAST_PAUSE_S, MOST_PAUSE_S = 0.1, 1.0
 SHARE = 0.05  # of one core, for telling all clients together
@@ -194,19 +195,15 @@ class LiveChannel:
 def routes(api: APIRouter, rooms: Rooms, channel: LiveChannel) -> None:
     @api.websocket("/live")
     async def live(socket: WebSocket) -> None:
-        try:
-            caller = rooms.identify(socket)
-        except Denied as error:
-            await socket.close(1008, str(error)[:120])
-            return
+        caller = caller_of(socket)
         form: TimeForm = "ms" if socket.query_params.get("time") == "ms" else "iso"
         await socket.accept()
         client = channel.join(caller.organisation)
         try:
-            await _subscribe(socket, rooms, channel, client, socket.query_params.getlist("tag"))
+            await _subscribe(socket, channel, client, socket.query_params.getlist("tag"))
             async with anyio.create_task_group() as both:
                 both.start_soon(_tell, socket, channel, client, form, both.cancel_scope)
-                await _listen(socket, rooms, channel, client)
+                await _listen(socket, channel, client)
                 both.cancel_scope.cancel()
         except WebSocketDisconnect:
             pass
@@ -214,14 +211,14 @@ def routes(api: APIRouter, rooms: Rooms, channel: LiveChannel) -> None:
             channel.leave(client)
 
 
-async def _listen(socket: WebSocket, rooms: Rooms, channel: LiveChannel, client: Wanted) -> None:
+async def _listen(socket: WebSocket, channel: LiveChannel, client: Wanted) -> None:
     """Until the client goes."""
     while True:
         try:
-            asked = orjson.loads(await socket.receive_text())
+            asked = orjson.loads(await _text(socket))
         except WebSocketDisconnect:
             return
-        except orjson.JSONDecodeError as error:
+        except ValueError as error:
             await _complain(socket, f'not JSON: {error}; send {{"subscribe": [names]}}')
             continue
         if not isinstance(asked, dict) or not asked.keys() & {"subscribe", "unsubscribe"}:
@@ -231,12 +228,20 @@ async def _listen(socket: WebSocket, rooms: Rooms, channel: LiveChannel, client:
         if not (isinstance(add, list) and isinstance(drop, list)):
             await _complain(socket, "names come in a list")
             continue
-        await _subscribe(socket, rooms, channel, client, add, drop)
+        await _subscribe(socket, channel, client, add, drop)
+
+
+async def _text(socket: WebSocket) -> str:
+    """The next message; one of bytes is one in UTF-8. Raises ValueError when it is not."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1000), message.get("reason"))
+    text = message.get("text")
+    return (message.get("bytes") or b"").decode() if text is None else text
 
 
 async def _subscribe(
     socket: WebSocket,
-    rooms: Rooms,
     channel: LiveChannel,
     client: Wanted,
     add: Sequence[str],
@@ -245,10 +250,11 @@ async def _subscribe(
     wanted: list[Tag] = []
     dropped: list[Tag] = []
     unknown = []
+    plant = part_of(socket, "history.read").plant
     for names, found in ((add, wanted), (drop, dropped)):
         for name in names:
             try:
-                found.append(rooms.plant.tag(str(name)))
+                found.append(plant.tag(str(name)))
             except Invalid as error:
                 unknown.append({"tag": str(name), "detail": error.why})
     ids = np.union1d(np.setdiff1d(client.ids, ids_of(dropped)), ids_of(wanted)).astype("i4")

@@ -28,15 +28,15 @@ def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
         return rooms.address or str(request.base_url).rstrip("/")
 
     @app.get(PUBLIC[0], include_in_schema=False)
-    def discovery(request: Request) -> Response:
+    def oidc_discovery(request: Request) -> Response:
         return _sent(provider.discovery(base(request)))
 
     @app.get("/oidc/jwks", include_in_schema=False)
-    def jwks() -> Response:
+    def oidc_jwks() -> Response:
         return _sent(provider.keys())
 
     @app.api_route("/oidc/authorize", methods=["GET", "POST"], include_in_schema=False)
-    async def authorize(request: Request) -> Response:
+    async def oidc_authorize(request: Request) -> Response:
         asked = await _asked(request)
         if asked is None:
             return _too_much()
@@ -48,7 +48,7 @@ def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
         return _sent(answer)
 
     @app.post("/oidc/token", include_in_schema=False)
-    async def token(request: Request) -> Response:
+    async def oidc_token(request: Request) -> Response:
         form = await _form(request)
         if form is None:
             return _too_much()
@@ -56,11 +56,11 @@ def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
         return _sent(await run_in_threadpool(provider.token, base(request), form, proof))
 
     @app.api_route("/oidc/userinfo", methods=["GET", "POST"], include_in_schema=False)
-    def userinfo(request: Request) -> Response:
+    def oidc_userinfo(request: Request) -> Response:
         return _sent(provider.userinfo(base(request), request.headers.get("authorization", "")))
 
     @app.post("/oidc/revoke", include_in_schema=False)
-    async def revoke(request: Request) -> Response:
+    async def oidc_revoke(request: Request) -> Response:
         form = await _form(request)
         if form is None:
             return _too_much()
@@ -68,7 +68,7 @@ def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
         return _sent(await run_in_threadpool(provider.revoke, form, proof))
 
     @app.api_route("/oidc/logout", methods=["GET", "POST"], include_in_schema=False)
-    async def logout(request: Request) -> Response:
+    async def oidc_logout(request: Request) -> Response:
         asked = await _asked(request)
         if asked is None:
             return _too_much()

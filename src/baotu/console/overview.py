@@ -14,8 +14,9 @@ from baotu.sdk.tags import Tags
 
 from . import alarms as told
 from .api.rows import health_row, tag_row
-from .finder import Finder
 from .rooms import Rooms
+from .scoped import Part
+from .seen import audit_seen, healths_seen
 from .times import iso
 
 KEYS, CHANGES, ALARMS = 12, 30, 8
@@ -39,14 +40,15 @@ class Shape:
 
 
 class Overview:
-    def __init__(self, rooms: Rooms, finder: Finder) -> None:
-        self._rooms, self._finder = rooms, finder
+    def __init__(self, rooms: Rooms, part: Part) -> None:
+        self._rooms, self._part, self._plant = rooms, part, part.plant
         self._shape: Shape | None = None
 
     def answer(self, caller: Caller) -> dict[str, Any]:
         rooms = self._rooms
-        rows = told.listed(rooms, caller)
-        healths = [h for h in rooms.board.healths() if h.kind in PARTS]
+        rows = told.listed(rooms, caller, self._plant)
+        seen = healths_seen(rooms, caller, self._plant)
+        healths = [h for h in seen if h.kind in PARTS]
         healths.sort(key=lambda h: (h.state in ("up", "off"), h.kind != "edge", h.kind, h.name))
         since = rooms.now() - round(rooms.shift_h * 3600e9)
         shape = self.shape()
@@ -56,18 +58,18 @@ class Overview:
             "alarms": rows[:ALARMS],
             "keys": shape.keys,
             "links": [health_row(h) for h in healths],
-            "changes": changes(rooms, caller, since),
+            "changes": changes(rooms, caller, since, self._plant),
             "since": iso(since),
         }
 
     def shape(self) -> Shape:
-        version = self._rooms.plant.version()
+        version = self._plant.version()
         if self._shape is None or self._shape.version != version:
             self._shape = self._look(version)
         return self._shape
 
     def _look(self, version: int) -> Shape:
-        plant, tags = self._rooms.plant, self._finder.found()
+        plant, tags = self._plant, self._part.finder.found()
         places = tuple(places_of(plant))
         inside = {place.path: n for n, place in enumerate(places)}
         owners = (above(a.path, inside) for a in plant.assets() if a.type)
@@ -85,7 +87,7 @@ class Overview:
         found = []
         for name in self._rooms.key_values:
             try:
-                found.append(self._rooms.plant.tag(name))
+                found.append(self._plant.tag(name))
             except Invalid:
                 continue
         return found
@@ -164,24 +166,24 @@ def _mixed(tags: list[Tag]) -> list[Tag]:
     return [tag for _, _, tag in sorted(order, key=lambda row: row[:2])]
 
 
-def changes(rooms: Rooms, caller: Caller, since: int) -> list[dict[str, Any]]:
+def changes(rooms: Rooms, caller: Caller, since: int, plant: Plant) -> list[dict[str, Any]]:
     """Newest first: alarms that came and went, what people did, parts that changed their state."""
     begin = iso(since)
     titles = {f"{v.app}.{v.name}": v.title for v in rooms.door.verbs()}
     found: list[dict[str, Any]] = []
-    for event in told.events(rooms, caller, 100):
+    for event in told.events(rooms, caller, plant, 100):
         if event["what"] in ("raised", "returned") and event["time"] >= begin:
             page = f"/asset/{event['asset']}" if event["asset"] else "/alarms"
             kind = "alarm" if event["what"] == "raised" else "returned"
             found.append(change(event["time"], kind, event["message"], page=page))
-    for record in rooms.audit.records(limit=50):
+    for record in audit_seen(rooms, caller, limit=50):
         if record.time >= since:
             text = f"{record.caller} · {record.verb} · {record.outcome}"
             found.append(change(
                 iso(record.time), "audit", text, record.reason, "/audit", who=record.caller,
                 name=titles.get(record.verb) or record.verb, state=record.outcome,
             ))  # fmt: skip
-    for health in rooms.board.healths():
+    for health in healths_seen(rooms, caller, plant):
         if health.since >= since and health.kind in PARTS:
             text = f"{health.kind} {health.name}: {health.state}"
             found.append(change(

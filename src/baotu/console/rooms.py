@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
+from baotu.sdk.oidc import Provider
 from baotu.sdk.people import People
 from baotu.sdk.ports import (
     Apps,
@@ -22,16 +23,25 @@ from baotu.sdk.ports import (
     History,
     Live,
     Plant,
+    Stop,
 )
+from baotu.sdk.trust import Permissions, Policy
+
+from .limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rooms:
     """Filled by whoever wires the house.
 
-    address: how others reach the console, `https://name`; empty: as each request says.
-    identify: who asks, from an HTTP request or a WebSocket; raises Denied, Anonymous for nobody.
+    identify: who asks, from an HTTP request or a WebSocket; raises Anonymous, or Denied when he is
+    known and may not. Called on the console's own thread, so it takes well under a millisecond.
+    With `baotu.recheck` in the scope it is only asked whether an open page still has its session.
     people: accounts and sign-in; None: everybody who reaches this console is whom `identify` says.
+    oidc: sign-in for other programs. policy: who may do what. ended: its `tell` hears `Caller.via` of each session, token or
+    certificate that has ended, on any thread; absent: open sockets notice within half a second.
+    names: host names of this node besides localhost and addresses. address: how others reach the
+    console, `https://name`; empty: as each request says.
     node, title: name of this node, and of the plant in both languages (中文 English).
     key_values: tag names shown on the overview; empty: the console picks some with limits.
     shift_h: how many hours «the last shift» is. now: ns UTC.
@@ -48,6 +58,7 @@ class Rooms:
     apps: Apps
     identify: Callable[[HTTPConnection], Caller]
     people: People | None = None
+    oidc: Provider | None = None
     faults: Faults | None = None
     audit_log: AuditLog | None = None
     node: str = "hub"
@@ -57,3 +68,7 @@ class Rooms:
     key_values: tuple[str, ...] = ()
     shift_h: float = 8.0
     now: Callable[[], int] = time.time_ns
+    policy: Policy = field(default_factory=Permissions)
+    ended: Callable[[Callable[[str], None]], Stop] | None = None
+    names: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)

@@ -111,7 +111,9 @@ class _House:
         self.places = {"config": base, "data": kept}
         node = replace(node, data=kept, plugins=base / node.plugins if node.plugins else None)
         self.registry = Registry(node.plugins)
-        placed = {name: self.placed(getattr(basics, name)) for name in ("fabric", "records")}
+        placed = {
+            name: self.placed(getattr(basics, name)) for name in ("console", "fabric", "records")
+        }
         return HouseConfig(
             path=self.path,
             text=self.text,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import socket
+import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import structlog
 
 from baotu import __version__
-from baotu.console import Rooms, build
+from baotu.console import Limits, Rooms, build
 from baotu.console.who import identify
 from baotu.fabric.hub import HubLink
 from baotu.fabric.session import open_wire
@@ -31,12 +33,19 @@ from .field import Field
 from .file import HouseConfig
 from .hub import Hub
 from .offline import copy_node, export_tags
-from .settings import address
-from .web import WebThread, bound
+from .settings import ConsoleSettings, address
+from .web import ToTls, WebThread, bound, reaches_beyond, secured
 
 log = structlog.get_logger("baotu.node")
 WRITE_S = 5.0
 REPORT_S = 2.0
+
+
+def limits_of(console: ConsoleSettings) -> Limits:
+    return Limits(
+        requests_per_s=console.requests_per_s, anonymous_per_s=console.anonymous_per_s,
+        at_once=console.at_once, sockets=console.sockets, body_bytes=console.body_kb * 1024,
+    )  # fmt: skip
 
 
 class Node:
@@ -64,7 +73,7 @@ class Node:
 
     def _start(self) -> None:
         basics, data = self.config.basics, self.config.basics.node.data
-        listening = bound(*address(basics.console.listen)) if self.role != "edge" else None
+        listening, tls = self._listening() if self.role != "edge" else (None, None)
         self._lock(data)
         wire = open_wire(basics.fabric, self.role)
         self._stack.add("wire", wire.close)
@@ -73,10 +82,7 @@ class Node:
         if self.role != "hub":
             self._start_field(wire)
         if self.hub is not None and listening is not None:
-            web = WebThread(build(self._rooms(self.hub)), listening)
-            web.start()
-            self._stack.add("console", web.stop)
-            self.address = web.address
+            self._start_console(self.hub, listening, tls)
         control = Control(data, self._deeds())
         self._stack.add("control", control.close)
 
@@ -95,6 +101,54 @@ class Node:
                 "another node works in this folder", str(data), "stop it, or give another --data"
             ) from None
         self._stack.add("lock", file.close)
+
+    def _listening(self) -> tuple[socket.socket, ssl.SSLContext | None]:
+        """Where the console listens. Beyond this machine only with TLS, or when told to be careless
+        by a long name. Raises ConfigError."""
+        console = self.config.basics.console
+        tls = secured(console.certificate_file, console.key_file, console.client_ca_file)
+        listening = bound(*address(console.listen))
+        if (
+            tls is None
+            and reaches_beyond(listening)
+            and not console.plain_http_beyond_this_machine_can_be_read_by_everyone
+        ):
+            listening.close()
+            raise ConfigError(
+                f"{console.listen} can be reached from other machines, and there is no certificate",
+                "[console] listen",
+                "give certificate_file and key_file, or listen on [::1]",
+            )
+        return listening, tls
+
+    def _start_console(
+        self, hub: Hub, listening: socket.socket, tls: ssl.SSLContext | None
+    ) -> None:
+        console = self.config.basics.console
+        web = WebThread(build(self._rooms(hub)), listening, tls)
+        web.start()
+        self._stack.add("console", web.stop)
+        self.address = web.address
+        if tls is None and reaches_beyond(listening):
+            self._confess(hub, console.listen)
+        if tls is not None and console.redirect_listen:
+            plain = bound(*address(console.redirect_listen))
+            names = frozenset({"localhost", *(name.lower() for name in console.names)})
+            lead = WebThread(ToTls(listening.getsockname()[1], names), plain)
+            lead.start()
+            self._stack.add("redirect", lead.stop)
+
+    def _confess(self, hub: Hub, listen: str) -> None:
+        """What is insecure is in the log, in the audit and on the console."""
+        why = f"{listen} speaks HTTP without TLS: passwords and values can be read on the network"
+        log.warning("insecure", why=why)
+        hub.note("plain_http", {"listen": listen})
+        self.board.put(
+            Health(
+                kind="console", name="console", state="degraded", since=self.clock.now(), why=why,
+                node=self.config.basics.node.name,
+            )
+        )  # fmt: skip
 
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
@@ -175,7 +229,8 @@ class Node:
             apps=AppCards(hub.apps, self.board), identify=identify(hub.people),
             people=hub.people, faults=self.faults, node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
-            shift_h=basics.console.shift_h, now=self.clock.now,
+            shift_h=basics.console.shift_h, now=self.clock.now, policy=hub.chain.policy,
+            names=basics.console.names, limits=limits_of(basics.console),
         )  # fmt: skip
 
     def _apply(self, config: HouseConfig) -> None:

@@ -50,9 +50,47 @@ class ConsoleSettings:
     listen: str = setting("[::1]:8080", title="监听地址 Address of console and API")
     key_values: tuple[str, ...] = setting((), title="总览位号 Tags on the overview")
     shift_h: float = setting(8.0, title="班次小时 Hours of a shift", unit="h", low=1, high=24)
+    names: tuple[str, ...] = setting(
+        (), title="本节点的域名 Host names of this node", example=["plant.example"]
+    )
+    certificate_file: str = setting(
+        "", path="config", title="证书链 Certificate with its chain, PEM", example="tls/console.pem"
+    )
+    key_file: str = setting("", path="config", title="私钥 Its key, PEM", example="tls/console.key")
+    client_ca_file: str = setting(
+        "",
+        path="config",
+        title="客户端证书的签发者 Issuers of client certificates, PEM",
+        example="tls/devices.pem",
+    )
+    redirect_listen: str = setting(
+        "", title="把 HTTP 引到 HTTPS 的地址 Address that leads HTTP to HTTPS", example="[::]:80"
+    )
+    requests_per_s: float = setting(
+        1000.0,
+        title="每个登录者的请求速率，0 不限 Requests of one caller, 0 for any",
+        unit="/s",
+        low=0,
+    )
+    anonymous_per_s: float = setting(
+        20.0, title="每个未登录地址的请求速率 Requests of an address that has not signed in",
+        unit="/s", low=0.1,
+    )  # fmt: skip
+    at_once: int = setting(64, title="同时处理的请求 Requests of one caller at once", low=1)
+    sockets: int = setting(
+        64, title="同时打开的通道 Live channels and pages of one caller at once", low=2
+    )
+    body_kb: int = setting(4096, title="请求体上限 Largest body of a request", unit="kB", low=16)
+    plain_http_beyond_this_machine_can_be_read_by_everyone: bool = setting(
+        False, title="不加密也对外监听，不安全 Listen beyond this machine without TLS, insecure"
+    )
 
     def __post_init__(self) -> None:
         address(self.listen)
+        if self.redirect_listen:
+            address(self.redirect_listen)
+        if self.key_file and not self.certificate_file:
+            raise ConfigError("key_file needs certificate_file", hint="give both, or none")
 
 
 @dataclass(frozen=True, kw_only=True)

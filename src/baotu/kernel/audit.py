@@ -16,7 +16,11 @@ class AuditReader:
         self.store = store
 
     def records(
-        self, limit: int = 200, search: str = "", before: int | None = None
+        self,
+        limit: int = 200,
+        search: str = "",
+        before: int | None = None,
+        organisations: frozenset[str] | None = None,
     ) -> list[AuditRow]:
         """The newest first; every word of `search` somewhere in the row; `before`: ns UTC."""
         words = [f"%{_escaped(word)}%" for word in search.lower().split()]
@@ -28,6 +32,9 @@ class AuditReader:
         if before is not None:
             where.append("time < ?")
             values.append(before)
+        if organisations is not None:
+            where.append(f"organisation IN ({', '.join('?' * len(organisations)) or 'NULL'})")
+            values.extend(sorted(organisations))
         condition = f"WHERE {' AND '.join(where)} " if where else ""
         rows = self.store.ask(
             f"SELECT {COLUMNS} FROM ledger_audit_record {condition}ORDER BY id DESC LIMIT ?",

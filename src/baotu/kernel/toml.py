@@ -29,6 +29,11 @@ class Document:
             raise ConfigError(
                 f"not TOML: {why}", f"{name}:{line}", "texts need quotes, tables [name]"
             ) from None
+        except (RecursionError, ValueError) as error:  # brackets in brackets, numbers without end
+            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            raise ConfigError(
+                f"not TOML: {why}", f"{name}:1", "texts need quotes, tables [name]"
+            ) from None
         self._lines = _places(text)
 
     def line(self, key: Key) -> int:

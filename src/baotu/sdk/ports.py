@@ -267,8 +267,13 @@ class AuditRow:
 
 class Audit(Protocol):
     def records(
-        self, limit: int = 200, search: str = "", before: int | None = None
-    ) -> list[AuditRow]: ...
+        self,
+        limit: int = 200,
+        search: str = "",
+        before: int | None = None,
+        organisations: frozenset[str] | None = None,
+    ) -> list[AuditRow]:
+        """The newest first. before: ns UTC. organisations: of these only; None: of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

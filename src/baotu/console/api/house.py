@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from baotu.sdk.door import Verb
 from baotu.sdk.errors import ConfigError
 
 from .. import alarms as told
 from ..problem import NotFound, documented
+from ..rights import ROUTES, may
 from ..rooms import Rooms
+from ..scoped import caller_of, part_of
+from ..seen import audit_seen, healths_seen, may_use
 from ..times import iso
 from . import models
 from .rows import element_row, health_row, json, verb_row
@@ -30,23 +32,29 @@ def routes(api: APIRouter, rooms: Rooms) -> None:
 
 
 def _state(api: APIRouter, rooms: Rooms) -> None:
-    @api.get("/health", response_model=models.Alive, tags=["platform"])
-    def health() -> Response:
-        """Whether this node lives, and how many of its parts are in which state."""
+    @api.get("/health", response_model=models.Alive | models.Pulse, tags=["platform"])
+    def health(request: Request) -> Response:
+        """Whether this node lives; for those who may see it, how many of its parts are in which
+        state. For probes: nobody is asked who he is."""
+        caller = request.scope["baotu.caller"]
+        if caller is None or not may(rooms.policy, caller, ROUTES["devices"]):
+            return json({"status": "alive"})
         parts = Counter(h.state for h in rooms.board.healths())
         well = not (parts["down"] or parts["degraded"])
         return json({
             "status": "up" if well else "degraded", "node": rooms.node, "version": rooms.version,
-            "time": iso(rooms.now()), "tags": len(rooms.plant.all_tags()),
+            "time": iso(rooms.now()), "tags": len(part_of(request).plant.all_tags()),
             "parts": dict(parts), "history": dict(rooms.history.figures()),
         })  # fmt: skip
 
     @api.get("/devices", response_model=models.Devices, tags=["platform"])
     def devices(
+        request: Request,
         kind: Annotated[str, Query(description="edge, device, server, link …")] = "",
     ) -> Response:
         """How edges, devices, servers, links and rooms fare, with their figures."""
-        return json({"healths": [health_row(h) for h in rooms.board.healths(kind)]})
+        seen = healths_seen(rooms, caller_of(request), part_of(request).plant)
+        return json({"healths": [health_row(h) for h in seen if not kind or h.kind == kind]})
 
     @api.get("/elements", response_model=models.ElementLines, tags=["platform"])
     def elements() -> Response:
@@ -60,9 +68,10 @@ def _state(api: APIRouter, rooms: Rooms) -> None:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 500,
     ) -> Response:
         """Open alarms, the most urgent first; with `history` what happened to them besides."""
-        caller = rooms.identify(request)
-        rows = told.listed(rooms, caller)
-        happened = told.events(rooms, caller, limit) if state == "history" else []
+        caller = caller_of(request)
+        plant = part_of(request).plant
+        rows = told.listed(rooms, caller, plant)
+        happened = told.events(rooms, caller, plant, limit) if state == "history" else []
         note = "" if told.has(rooms.door, told.APP, "open") else told.NONE
         shown = rows[:limit] if state == "open" else []
         return json({
@@ -74,8 +83,8 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/apps", response_model=models.AppRows, tags=["apps"])
     def apps(request: Request) -> Response:
         """What is installed, what it may do, how it fares."""
-        caller = rooms.identify(request)
-        pages = [v for v in rooms.door.verbs() if v.kind == "page" and _may(v, caller.permissions)]
+        caller = caller_of(request)
+        pages = [v for v in rooms.door.verbs() if v.kind == "page" and may_use(rooms, caller, v)]
         cards = [
             {"name": c.name, "title": c.title, "summary": c.summary, "serves": list(c.serves),
              "settings": dict(c.settings), "listens": list(c.listens),
@@ -88,20 +97,22 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/verbs", response_model=models.VerbRows, tags=["apps"])
     def verbs(request: Request) -> Response:
         """Commands, queries and pages that the caller may use."""
-        may = rooms.identify(request).permissions
-        return json({"verbs": [verb_row(v) for v in rooms.door.verbs() if _may(v, may)]})
+        caller = caller_of(request)
+        found = [v for v in rooms.door.verbs() if may_use(rooms, caller, v)]
+        return json({"verbs": [verb_row(v) for v in found]})
 
     @api.get("/jobs", response_model=models.Jobs, tags=["apps"])
     def jobs(request: Request) -> Response:
         """Long computations, as the app `jobs` tells of them."""
         if not told.has(rooms.door, "jobs", "runs"):
             return json({"jobs": [], "note": "没有任务应用 No app named `jobs` is installed"})
-        answer = rooms.door.call("jobs", "runs", {}, rooms.identify(request))
+        answer = rooms.door.call("jobs", "runs", {}, caller_of(request))
         rows = answer if isinstance(answer, list) else next(iter(answer.values()))
         return json({"jobs": rows, "note": ""})
 
     @api.get("/audit", response_model=models.AuditLines, tags=["platform"])
     def audit(
+        request: Request,
         limit: Annotated[int, Query(ge=1, le=5000)] = 200,
         search: Search = "",
         before: Annotated[
@@ -109,7 +120,7 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
         ] = None,
     ) -> Response:
         """Who asked for what, whether it was allowed, and why: the newest first."""
-        records = rooms.audit.records(limit, search, before)
+        records = audit_seen(rooms, caller_of(request), limit, search, before)
         lines = [
             {"id": r.id, "time": iso(r.time), "caller": r.caller, "verb": r.verb, "permission": r.permission,
              "outcome": r.outcome, "reason": r.reason}
@@ -136,7 +147,7 @@ def _configuration(api: APIRouter, rooms: Rooms) -> None:
     )  # fmt: skip
     def replace_config(request: Request, wanted: models.ConfigReplacement) -> Response:
         """Check, write and apply; the old file is kept beside it, the reason is audited."""
-        caller = rooms.identify(request)
+        caller = caller_of(request)
         return json({
             "problems": [],
             "changes": rooms.desk.replace(wanted.text, caller, wanted.reason),
@@ -170,9 +181,8 @@ def _faults(api: APIRouter, rooms: Rooms) -> None:
         "/faults", response_model=models.FaultRows, responses=documented(404, 422),
         tags=["demo plant"],
     )  # fmt: skip
-    def switch_fault(request: Request, wanted: models.FaultSwitch) -> Response:
+    def switch_fault(wanted: models.FaultSwitch) -> Response:
         """Switch a fault of the demo plant on or off."""
-        rooms.identify(request)
         plant = _plant(rooms)
         if wanted.name not in {f["name"] for f in plant.faults()}:
             names = ", ".join(str(f["name"]) for f in plant.faults())
@@ -188,7 +198,3 @@ def _plant(rooms: Rooms) -> Any:
             "这里没有演示工厂，用 `baotu demo` 启动 There is no demo plant here; `baotu demo` starts one",
         )
     return rooms.faults
-
-
-def _may(verb: Verb, permissions: frozenset[str]) -> bool:
-    return not verb.permission or verb.permission in permissions

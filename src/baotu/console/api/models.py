@@ -143,6 +143,12 @@ class Alive(BaseModel):
     history: dict[str, float]
 
 
+class Pulse(BaseModel):
+    """What nobody learns of a node: that it lives."""
+
+    status: Literal["alive"]
+
+
 class AppRow(BaseModel):
     name: str
     title: str

@@ -11,10 +11,10 @@ from starlette.responses import Response
 from baotu.sdk.view import plain
 
 from .. import alarms as told
-from ..finder import Finder
 from ..overview import Overview as Site
 from ..problem import NotFound, documented
 from ..rooms import Rooms
+from ..scoped import caller_of, part_of
 from ..search import Search
 from ..spelling import fits
 from .models import AssetDetail, AssetRows, Found, Overview, TagRows
@@ -24,15 +24,16 @@ Words = Annotated[str, Query(description="Words in name or title: Chinese, pinyi
 Under = Annotated[str, Query(description="Only below this asset path")]
 
 
-def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
-    _tags(api, finder)
-    _assets(api, rooms, finder)
-    _site(api, rooms, Site(rooms, finder), Search(rooms, finder))
+def routes(api: APIRouter, rooms: Rooms) -> None:
+    _tags(api)
+    _assets(api, rooms)
+    _site(api, rooms)
 
 
-def _tags(api: APIRouter, finder: Finder) -> None:
+def _tags(api: APIRouter) -> None:
     @api.get("/tags", response_model=TagRows, responses=documented(422), tags=["plant"])
     def tags(
+        request: Request,
         search: Words = "",
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
         cursor: Annotated[str, Query(description="From the answer before")] = "",
@@ -40,6 +41,7 @@ def _tags(api: APIRouter, finder: Finder) -> None:
         offset: Annotated[int | None, Query(ge=0, description="Jump here instead")] = None,
     ) -> Response:
         """Tags found, in order of name; page on by `cursor`, or jump by `offset`."""
+        finder = part_of(request).finder
         if offset is None:
             page = finder.page(search, limit, cursor, under)
             rows, total, cursor = page.tags, page.total, page.cursor
@@ -49,13 +51,13 @@ def _tags(api: APIRouter, finder: Finder) -> None:
         return json({"tags": [tag_row(t) for t in rows], "total": total, "cursor": cursor})
 
 
-def _assets(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+def _assets(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/assets", response_model=AssetRows, tags=["plant"])
-    def assets(search: Words = "", under: Under = "") -> Response:
+    def assets(request: Request, search: Words = "", under: Under = "") -> Response:
         """The hierarchy (IEC 62264) as a flat list in order of path."""
         words = search.lower().split()
         found = (
-            a for a in rooms.plant.assets(under)
+            a for a in part_of(request).plant.assets(under)
             if fits(words, f"{a.path} {a.title} {a.type}".lower())
         )  # fmt: skip
         return json({"assets": [asset_row(a) for a in found]})
@@ -65,32 +67,35 @@ def _assets(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         request: Request, path: Annotated[str, Query(description="jinan/foundry/melting/furnace-1")]
     ) -> Response:
         """One asset or place: its type, what is directly below it, its own tags, open alarms."""
-        found = rooms.plant.asset(path)
+        part = part_of(request)
+        plant, found = part.plant, part.plant.asset(path)
         if found is None:
             raise NotFound(
                 "path",
                 f"没有资产 {path!r}，见 /api/assets There is no asset {path!r}; see /api/assets",
             )
-        rows = told.listed(rooms, rooms.identify(request))
-        kind = rooms.plant.types().get(found.type)
+        rows = told.listed(rooms, caller_of(request), plant)
+        kind = plant.types().get(found.type)
         inside = f"{path}/"
-        below = finder.found(under=path)
+        below = part.finder.found(under=path)
         counts = Counter(inside + t.asset[len(inside) :].partition("/")[0] for t in below)
         return json({
             "asset": asset_row(found),
             "type": plain(kind) if kind else None,
-            "children": [asset_row(a) for a in rooms.plant.assets(path) if a.parent == path],
+            "children": [asset_row(a) for a in plant.assets(path) if a.parent == path],
             "tags": [tag_row(t) for t in below if t.asset == path],
             "counts": {p: n for p, n in counts.items() if p != inside},
             "alarms": [r for r in rows if r["asset"] == path or r["asset"].startswith(inside)],
         })  # fmt: skip
 
 
-def _site(api: APIRouter, rooms: Rooms, site: Site, seek: Search) -> None:
+def _site(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/overview", response_model=Overview, tags=["plant"])
     def read_overview(request: Request) -> Response:
         """Everything the first page shows: areas, alarms, key values, links, the last shift."""
-        return json(site.answer(rooms.identify(request)))
+        part = part_of(request)
+        site = part.of(Site, lambda: Site(rooms, part))
+        return json(site.answer(caller_of(request)))
 
     @api.get("/search", response_model=Found, tags=["plant"])
     def search(
@@ -99,4 +104,4 @@ def _site(api: APIRouter, rooms: Rooms, site: Site, seek: Search) -> None:
         limit: Annotated[int, Query(ge=1, le=100)] = 8,
     ) -> Response:
         """Pages, commands, assets, tags and open alarms, for the search palette."""
-        return json(seek.answer(q, limit, rooms.identify(request)))
+        return json(Search(rooms, part_of(request)).answer(q, limit, caller_of(request)))

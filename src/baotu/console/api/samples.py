@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi import APIRouter, Header, HTTPException, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 from starlette.responses import Response
@@ -20,10 +20,12 @@ from ..columns import TimeForm
 from ..finder import Finder, ids_of
 from ..problem import documented
 from ..rooms import Rooms
+from ..scoped import part_of
 from ..times import read_period, read_time
 from .models import BucketColumns, Columns
 
 NONE = np.empty(0, "i4")
+READ, EXPORT = "history.read", "history.export"
 RAW_LIMIT = 1_000_000
 Names = Annotated[list[str], Query(description="Name of a tag (`asset/property`), repeatable")]
 Start = Annotated[str, Query(description="ISO 8601 with a zone, or `-1h`")]
@@ -45,15 +47,16 @@ FILES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def routes(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
-    _latest(api, rooms, finder)
-    _history(api, rooms, finder)
-    _export(api, rooms, finder)
+def routes(api: APIRouter, rooms: Rooms) -> None:
+    _latest(api, rooms)
+    _history(api, rooms)
+    _export(api, rooms)
 
 
-def _latest(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+def _latest(api: APIRouter, rooms: Rooms) -> None:
     @api.get("/latest", response_model=Columns, responses=ANSWERS, tags=["samples"])
     def latest(
+        request: Request,
         tag: Names = [],  # noqa: B006 # FastAPI copies it
         search: Annotated[str, Query(description="Tags found by these words")] = "",
         under: Annotated[str, Query(description="Tags below this asset path")] = "",
@@ -64,17 +67,19 @@ def _latest(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         """The newest sample of each tag that has one: by name, by search, under an asset, or all."""
         if not (tag or search or under or every):
             raise Invalid("tag", "name at least one, or give search=, under= or all=true")
-        ids = finder.ids(search, under) if search or under or every else NONE
+        part = part_of(request, READ)
+        ids = part.finder.ids(search, under) if search or under or every else NONE
         if tag:
-            ids = np.union1d(ids, ids_of([rooms.plant.tag(name) for name in tag]))
-        return _answer(rooms.history.latest(ids), finder, accept, time)
+            ids = np.union1d(ids, ids_of([part.plant.tag(name) for name in tag]))
+        return _answer(rooms.history.latest(ids), part.finder, accept, time)
 
 
-def _history(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+def _history(api: APIRouter, rooms: Rooms) -> None:
     @api.get(
         "/history", response_model=Columns | BucketColumns, responses=ANSWERS, tags=["samples"]
     )
     def history(
+        request: Request,
         tag: Names,
         start: Start = "-1h",
         end: End = "now",
@@ -87,7 +92,8 @@ def _history(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
     ) -> Response:
         """Samples in [start, end). With `points`, first, lowest, highest and last of each pixel
         are kept, so no spike is lost; with `bucket`, aggregates of numbers."""
-        tags = [rooms.plant.tag(name) for name in tag]
+        part = part_of(request, READ)
+        tags = [part.plant.tag(name) for name in tag]
         begin, stop = interval(rooms, start, end)
         if bucket:
             width = round(read_period(bucket, "bucket") * 1e9)
@@ -96,10 +102,10 @@ def _history(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
             parts = [rooms.history.window(t.id, begin, stop, points) for t in tags]
         else:
             parts = [rooms.history.read(t.id, begin, stop, RAW_LIMIT) for t in tags]
-        return _answer(parts, finder, accept, time)
+        return _answer(parts, part.finder, accept, time)
 
 
-def _export(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
+def _export(api: APIRouter, rooms: Rooms) -> None:
     @api.get(
         "/export",
         responses=FILES,
@@ -107,6 +113,7 @@ def _export(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         tags=["samples"],
     )
     def export(
+        request: Request,
         tag: Names = [],  # noqa: B006 # FastAPI copies it
         under: Annotated[str, Query(description="All tags below this asset path")] = "",
         start: Start = "-1h",
@@ -114,8 +121,9 @@ def _export(api: APIRouter, rooms: Rooms, finder: Finder) -> None:
         format: Annotated[Format, Query(description="Form of the file")] = "csv",
     ) -> Response:
         """Every sample of some tags as a file."""
-        tags = [rooms.plant.tag(name) for name in tag]
-        tags += list(finder.found(under=under)) if under else []
+        part = part_of(request, EXPORT)
+        tags = [part.plant.tag(name) for name in tag]
+        tags += list(part.finder.found(under=under)) if under else []
         if not tags:
             raise Invalid("tag", "name at least one, or give under=")
         folder = tempfile.TemporaryDirectory(prefix="baotu-export-")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from baotu.sdk import Samples, Tag
@@ -14,10 +14,11 @@ from baotu.sdk.ports import Buckets
 
 from ..problem import documented
 from ..rooms import Rooms
+from ..scoped import part_of
 from ..times import iso
 from .models import Statistics
 from .rows import json
-from .samples import End, Names, Start, interval
+from .samples import READ, End, Names, Start, interval
 
 MOST = 200_000  # samples read for one tag; beyond, only what aggregates tell
 
@@ -26,11 +27,14 @@ def routes(api: APIRouter, rooms: Rooms) -> None:
     @api.get(
         "/statistics", response_model=Statistics, responses=documented(404, 422), tags=["samples"]
     )
-    def statistics(tag: Names, start: Start = "-1h", end: End = "now") -> Response:
+    def statistics(
+        request: Request, tag: Names, start: Start = "-1h", end: End = "now"
+    ) -> Response:
         """Of the good samples in [start, end): lowest, mean, highest, last, standard deviation;
         and which share of all samples was good."""
         begin, stop = interval(rooms, start, end)
-        tags = [rooms.plant.tag(name) for name in tag]
+        plant = part_of(request, READ).plant
+        tags = [plant.tag(name) for name in tag]
         return json({"statistics": [_row(rooms, one, begin, stop) for one in tags]})
 
 

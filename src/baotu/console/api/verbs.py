@@ -11,8 +11,11 @@ from starlette.responses import Response
 from baotu.sdk.door import Verb
 from baotu.sdk.view import in_language, plain
 
+from .. import alarms
 from ..problem import documented
 from ..rooms import Rooms
+from ..scoped import caller_of, part_of
+from ..seen import not_whole, without_unseen
 from .rows import json
 
 VIEW = {"type": "object", "properties": {"view": {"type": "string"}}, "required": ["view"]}
@@ -24,6 +27,7 @@ def routes(api: APIRouter, rooms: Rooms) -> None:
         api.add_api_route(
             f"/{verb.app}/{verb.name}",
             make[verb.kind](rooms, verb),
+            name=f"app verb {verb.app}.{verb.name}",
             methods=["POST" if verb.kind == "command" else "GET"],
             operation_id=f"{verb.app}_{verb.name}",
             summary=in_language(verb.title, "en") or verb.name,
@@ -42,7 +46,7 @@ def _command(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
             str, Header(description="The same key has one effect and one answer")
         ] = "",
     ) -> Response:
-        caller = rooms.identify(request)
+        caller = caller_of(request)
         return json(rooms.door.call(verb.app, verb.name, body, caller, idempotency_key))
 
     return run
@@ -51,7 +55,14 @@ def _command(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
 def _query(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
     def run(request: Request) -> Response:
         arguments = dict(request.query_params)
-        return json(rooms.door.call(verb.app, verb.name, arguments, rooms.identify(request)))
+        caller, plant = caller_of(request), part_of(request).plant
+        not_whole(rooms, plant, verb)
+        told = rooms.door.call(verb.app, verb.name, arguments, caller)
+
+        def known() -> set[int]:
+            return {row["id"] for row in alarms.listed(rooms, caller, plant)}
+
+        return json(without_unseen(rooms, plant, verb, told, known))
 
     return run
 
@@ -59,7 +70,8 @@ def _query(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
 def _page(rooms: Rooms, verb: Verb) -> Callable[..., Response]:
     def run(request: Request) -> Response:
         arguments = dict(request.query_params)
-        caller = rooms.identify(request)
+        caller = caller_of(request)
+        not_whole(rooms, part_of(request).plant, verb)
         return json(plain(rooms.door.look(verb.app, verb.name, arguments, caller).view))
 
     return run

@@ -16,6 +16,8 @@ from baotu.sdk.view import in_language
 
 from ..draw import Drawing, Slot
 from ..rooms import Rooms
+from ..scoped import caller_of, part_of
+from ..seen import not_whole
 from .frame import frame, part, script, ways
 from .words import PLACES, Place
 
@@ -27,13 +29,13 @@ def register(page: Callable[[str, Place], Any], language: str, static: str) -> N
     @page("/apps", HERE)
     def cards(request: Request) -> None:
         rooms: Rooms = request.scope["baotu.rooms"]
-        with frame(rooms, rooms.identify(request), language, static, HERE):
+        with frame(rooms, caller_of(request), language, static, HERE):
             part("apps", static)
 
     @page("/app/{app}/{name}", HERE)
     async def show(request: Request, app: str, name: str) -> None:
         rooms: Rooms = request.scope["baotu.rooms"]
-        caller, arguments = rooms.identify(request), dict(request.query_params)
+        caller, arguments = caller_of(request), dict(request.query_params)
         verbs = {v.name: v for v in rooms.door.verbs() if v.app == app}
         shown = in_language(verbs[name].title, language) if name in verbs else name
         crumbs = ((in_language(HERE.title, language), "/apps"),)
@@ -42,9 +44,10 @@ def register(page: Callable[[str, Place], Any], language: str, static: str) -> N
                 script(file, static)
             if name not in verbs or verbs[name].kind != "page":
                 _say("这个应用没有这一页。 This app has no such page.", language)
-                ui.html(ways(rooms, language), sanitize=False)
+                ui.html(ways(rooms, caller, language), sanitize=False)
                 return
             try:
+                not_whole(rooms, part_of(request).plant, verbs[name])
                 look = await asyncio.to_thread(rooms.door.look, app, name, arguments, caller)
             except (Denied, Invalid) as error:
                 _say(str(error), language, "problem")

@@ -14,6 +14,7 @@ from baotu.sdk.view import in_language
 
 from ..api.house import verdict
 from ..rooms import Rooms
+from ..scoped import caller_of
 from .frame import frame
 from .words import PLACES, Place
 
@@ -38,7 +39,7 @@ def register(page: Callable[[str, Place], Any], language: str, static: str) -> N
     @page("/config", HERE)
     def show(request: Request) -> None:
         rooms: Rooms = request.scope["baotu.rooms"]
-        caller = rooms.identify(request)
+        caller = caller_of(request)
         with frame(rooms, caller, language, static, HERE):
             Editor(rooms, caller, language)
 

@@ -30,4 +30,5 @@ PLACES: tuple[Place, ...] = (
     Place(name="elements", title="要素 Elements", part="elements", icon="M2.5 9.5l4 4 9-9"),
     Place(name="faults", title="故障 Faults", part="faults", icon="M10 2 4 10h4l-1 6 6-8H9z"),
 )  # fmt: skip
+APP_ICON = "M3 3h12v12H3z M3 7h12 M7 7v8"
 TABS = ("", "alarms", "tags", "trends")  # under the thumb, on a phone

@@ -214,11 +214,13 @@ class Board(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What became of a write at the device."""
+    """What became of a write. request: number of the request that waits for an approver, 0: none;
+    nothing was done then."""
 
     done: bool
     why: str = ""
     value: float | str | None = None  # read back
+    request: int = 0
 
 
 class Actuators(Protocol):

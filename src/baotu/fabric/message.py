@@ -1,7 +1,7 @@
 """What edge and hub say to one another, to the byte.
 
 Keys, below `baotu/`: `<hub>/frames`, `<hub>/spans`, `<hub>/hello`, `<hub>/lost` are asked by edges;
-`<hub>/status/<edge>` is told by them; `<edge>/write` is asked by the hub.
+`<hub>/status/<edge>` is told, `<hub>/ask/<edge>` is asked by them (see `asking`); `<edge>/write` is asked by the hub.
 """
 
 from __future__ import annotations

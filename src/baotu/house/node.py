@@ -12,16 +12,18 @@ import structlog
 
 from baotu import __version__
 from baotu.console import Rooms, build
+from baotu.fabric.asking import Answering
 from baotu.fabric.hub import HubLink
 from baotu.fabric.session import open_wire
 from baotu.kernel.board import HealthBoard
 from baotu.kernel.clock import SystemClock
 from baotu.kernel.lifecycle import Stack
-from baotu.sdk import Caller, ConfigError, Denied, Refused, Samples
+from baotu.sdk import Caller, ConfigError, Refused, Samples
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Faults
 
+from .bridging import HubHere
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
@@ -33,7 +35,6 @@ from .settings import address
 from .web import WebThread, bound
 
 log = structlog.get_logger("baotu.node")
-WRITE_S = 5.0
 REPORT_S = 2.0
 
 
@@ -104,9 +105,15 @@ class Node:
             folder=basics.node.data / "quarantine", clock=self.clock, tell=self.board.put,
         )  # fmt: skip
         self._stack.add("hub link", hub.link.close)
+        answering = Answering(wire, basics.fabric.hub, hub.bridge())
+        self._stack.add("outside writes of edges", answering.close)
 
     def _start_field(self, wire: Any) -> None:
-        field = self.field = Field(self.config, wire, self.board, self.clock, self._ask)
+        here = None
+        if self.hub is not None:
+            here = HubHere(self.hub.bridge(), self.config.basics.node.name)
+            self._stack.add("outside writes", here.close)
+        field = self.field = Field(self.config, wire, self.board, self.clock, here)
         self._stack.add("field", field.stop)
         field.start()
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
@@ -155,12 +162,6 @@ class Node:
                 node=field.name, figures=figures,
             )
         )  # fmt: skip
-
-    async def _ask(self, tag: int, value: float | str, who: str) -> None:
-        """A write of an outside client of one of our servers: denied until people have accounts."""
-        raise Denied(
-            f"{who} may not write: bridged writes need an account; see [server] in the guide"
-        )
 
     def _rooms(self, hub: Hub) -> Rooms:
         basics = self.config.basics

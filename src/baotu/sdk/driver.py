@@ -18,8 +18,8 @@ import numpy as np
 
 from .errors import Refused
 from .mqtt import Broker, MqttSession, Will
-from .ports import Reply
 from .quality import Quality
+from .reply import Reply
 from .samples import Samples
 from .tag import Found, Kind, Tag
 from .writing import Peer

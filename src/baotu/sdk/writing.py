@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .app import Caller
-from .ports import Reply
+from .reply import Reply
 
 
 class Authenticator(Protocol):

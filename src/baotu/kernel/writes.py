@@ -184,7 +184,12 @@ class Writes:
             return
         order, who = found
         try:
-            self._audited(order, self._again(who))
+            try:
+                who = self._again(who)
+            except Denied as error:
+                self._tell(order, "denied", str(error))
+                raise
+            self._audited(order, who)
         except BaotuError as error:
             late = self.chain.clock.now() > self._deadline(order)
             state = "expired" if late and isinstance(error, Refused) else "failed"

@@ -47,7 +47,9 @@ def test_nothing_is_sent_before_another_person_has_approved():
     assert (reply.done, reply.request, plant.hands.told) == (False, 1, [])
     assert halves(reply.why)[1].endswith("request 1 waits for approval; ask Operator, li")
     [row] = plant.ask("waiting")
-    shown = {k: row[k] for k in ("tag", "before", "value", "unit", "low", "high", "reason", "asker")}
+    shown = {
+        k: row[k] for k in ("tag", "before", "value", "unit", "low", "high", "reason", "asker")
+    }
     assert shown == {"tag": plant.speed, "before": 20.0, "value": 40.0, "unit": "/min", "low": 0.0,
                      "high": 100.0, "reason": WHY, "asker": "wu"}  # fmt: skip
     assert plant.ask("count") == 1

@@ -37,11 +37,15 @@ class Zones(Permissions):
         context: Mapping[str, object] | None = None,
     ) -> Decision:
         self.asked.append((caller.name, action, str(resource), context or {}))
-        if resource.kind == "tag" and (resource.id in self.off or (caller.name, action) in self.barred):
+        if resource.kind == "tag" and (
+            resource.id in self.off or (caller.name, action) in self.barred
+        ):
             why = "区域「熔炼」关闭写入 Zone melting has writes off"
             return Decision(allowed=False, why=why, policies=("zone-melting",))
         found = super().judge(caller, action, resource, context)
-        needs = frozenset({"approver"} if resource.id in self.approved and action == "tags.write" else ())
+        needs = frozenset(
+            {"approver"} if resource.id in self.approved and action == "tags.write" else ()
+        )
         return replace(found, needs=needs)
 
     def who_may(self, action: str, resource: Resource) -> Sequence[str]:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
 from . import live, pages, problem
-from .api import house, plant, samples, statistics, verbs
+from .api import house, plant, samples, statistics, verbs, writing
 from .finder import Finder
 from .gate import Gate
 from .metrics import Metrics
@@ -56,6 +56,7 @@ def build_api(rooms: Rooms) -> FastAPI:
     samples.routes(api, rooms, finder)
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
+    writing.routes(api, rooms)
     verbs.routes(api, rooms)
     app.include_router(api)
 

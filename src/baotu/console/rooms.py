@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
 from baotu.sdk.ports import Apps, Audit, Board, Desk, Elements, Faults, History, Live, Plant
+from baotu.sdk.writing import Writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Rooms:
     apps: Apps
     identify: Callable[[HTTPConnection], Caller]
     faults: Faults | None = None
+    writing: Writing | None = None
     node: str = "hub"
     title: str = "趵突 Baotu"
     version: str = ""

@@ -64,12 +64,15 @@ class _Hands:
 class Hub:
     """Rooms of a node that keeps. `link` is set by the node when its wire is open."""
 
-    def __init__(self, config: HouseConfig, board: HealthBoard, clock: Clock) -> None:
+    def __init__(
+        self, config: HouseConfig, board: HealthBoard, clock: Clock,
+        people: Authenticator | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.board, self.clock = config, board, clock
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
         self.link: Any = None  # fabric.hub.HubLink
-        self.people: Authenticator | None = None  # accounts: none yet
+        self.people = people
         self._stack = Stack()
         self.plant = PlantModel(data / "assets.db", self.organisation)
         self._stack.add("assets", self.plant.close)

@@ -22,6 +22,7 @@ from baotu.sdk import Caller, ConfigError, Refused, Samples
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Faults
+from baotu.sdk.writing import Authenticator
 
 from .bridging import HubHere
 from .cards import AppCards
@@ -42,8 +43,15 @@ class Node:
     """`start` returns when everything can be reached; `address` is the console's then."""
 
     def __init__(
-        self, config: HouseConfig, *, clock: Clock | None = None, faults: Faults | None = None
+        self,
+        config: HouseConfig,
+        *,
+        clock: Clock | None = None,
+        faults: Faults | None = None,
+        people: Authenticator | None = None,
     ) -> None:
+        """people: who has an account; None: nobody signs in to our servers."""
+        self.people = people
         self.config, self.clock, self.faults = config, clock or SystemClock(), faults
         self.role = config.basics.node.role
         self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
@@ -96,7 +104,7 @@ class Node:
 
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
-        hub = self.hub = Hub(self.config, self.board, self.clock)
+        hub = self.hub = Hub(self.config, self.board, self.clock, self.people)
         self._stack.add("hub", hub.stop)
         hub.start()
         hub.link = HubLink(
@@ -169,7 +177,7 @@ class Node:
         return Rooms(
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
             desk=desk, elements=hub.elements(), audit=hub.audit(), apps=AppCards(hub.apps, self.board),
-            identify=lambda connection: hub.caller, faults=self.faults, node=basics.node.name,
+            identify=lambda connection: hub.caller, faults=self.faults, writing=hub.writes, node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now,
         )  # fmt: skip

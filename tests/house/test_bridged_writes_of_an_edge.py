@@ -129,6 +129,6 @@ def test_the_hub_decides_for_an_edge_and_nothing_is_written_without_it(pair: Pai
 def test_an_edge_elsewhere_never_speaks_for_a_person(pair: Pair):
     assert pair.ask(20.0) == b"\x90\x01"
     assert pair.plant.writes == []
-    who, outcome, reason = pair.audits()[0]
+    _, outcome, reason = pair.audits()[0]
     assert outcome == "denied" and "may speak for devices only" in reason
     assert (SPEED in reason, VALVE in reason) == (True, False)

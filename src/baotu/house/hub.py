@@ -189,7 +189,7 @@ class Hub:
         found = self.plant.tag(tag)
         wanted = parsed(found, value)
         reply = self.writes.write(
-            found.id, wanted, self.caller, reason, key=key, override=override, source="baotu write"
+            found.id, wanted, self.caller, reason, key=key, override=override
         )
         if not reply.done and not reply.request:
             raise Refused(reply.why)

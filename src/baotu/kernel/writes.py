@@ -93,6 +93,7 @@ class Writes:
         """What still waits is refused and audited; an approved request at the next start."""
         self.chain.orders = None
         self._unwatch()
+        self._unwatch = lambda: None
         for queue in self._queues:
             while True:
                 try:

@@ -28,7 +28,7 @@ export async function openWrite(tag) {
       h("p", {}, h("b", {}, t(told.title) || told.tag.split("/").pop()), h("span", { class: "small muted", style: "display:block;overflow-wrap:anywhere" }, told.tag)),
       h("p", { class: "change" }, h("span", { class: told.quality >= 128 ? "value bad" : "num", title: quality(told.quality) }, number(told.value, told)), " → ", after, " ", h("span", { class: "unit" }, unit(told.unit)),
         h("span", { class: "small muted", style: "display:block" }, told.time ? `${t("现值时刻 Value of")} ${clock(told.time)}` : t("还没有值 No value yet"), range(told))),
-      conditions(told), told.approval ? h("p", { class: "notice" }, t("要第二人批准才会执行。 Another person has to approve it before it is done."), people("可批准 May approve", told.approvers)) : null,
+      conditions(told), told.approval ? h("p", { class: "notice calm" }, t("要第二人批准才会执行。 Another person has to approve it before it is done."), people("可批准 May approve", told.approvers)) : null,
       h("label", { class: "field" }, h("span", {}, `${t("写入值 New value")} ${unit(told.unit)}`), input), limit,
       h("label", { class: "field" }, h("span", {}, t("原因 Reason")), reason), refused,
       h("div", { class: "end" }, h("button", { class: "btn", type: "button", onclick: () => box.close() }, t("取消 Cancel")), act));

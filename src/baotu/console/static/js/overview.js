@@ -84,7 +84,7 @@ class Overview extends Part {
   alarms({ alarms, counts }) {
     const all = counts.reduce((a, b) => a + b, 0);
     const rows = h("ul", { class: "lines" }, alarms.map((alarm) => alarmLine(alarm)));
-    const waits = this.waits.length ? [h("div", { class: "notice calm waiting" }, h("b", {}, `${t("待批写入 Writes to approve")} ${this.waits.length}`), h("a", { class: "more small", href: `${base}/app/approvals/overview` }, t("全部 All")), h("ul", { class: "lines" }, this.waits.slice(0, 2).map((row) => waitingLine(row, () => this.load()))))] : [];
+    const waits = this.waits.length ? [h("div", { class: "notice calm waiting" }, h("header", {}, h("b", {}, `${t("待批写入 Writes to approve")} ${this.waits.length}`), h("a", { class: "more small", href: `${base}/app/approvals/overview` }, t("全部 All"))), h("ul", { class: "lines" }, this.waits.slice(0, 2).map((row) => waitingLine(row, () => this.load()))))] : [];
     this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], ...waits, alarms.length ? rows : empty("没有未结报警。 No open alarms."));
   }
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baotu.kernel.guard import MINUTE, Pace, WriteSettings
-from baotu.sdk import Conflict, Denied, Invalid, Quality, Refused
+from baotu.sdk import Conflict, Decision, Denied, Invalid, Quality, Refused
 from baotu.sdk.interlock import needs_of
 from baotu.sdk.messages import halves
 from baotu.sdk.testing import samples
@@ -140,7 +140,21 @@ def test_the_policy_is_asked_with_the_value_and_the_way_it_came():
     plant = Platform()
     plant.writes.write(8, 5.0, WU, "go", source="modbus-out fd00::7")
     context = next(c for who, action, _, c in plant.policy.asked if action == "tags.write")
-    assert context == {"value": 5.0, "via": "modbus-out fd00::7", "override": False, "inside": True}
+    assert context == {"value": 5, "via": "modbus-out fd00::7", "override": False, "inside": True}
+
+
+def test_a_value_between_two_whole_numbers_must_be_allowed_as_both():
+    class Upto80(Zones):
+        def judge(self, caller, action, resource, context=None):
+            if (context or {}).get("value", 0) > 80:
+                return Decision(allowed=False, why="至多 80 At most 80", policies=("upto",))
+            return super().judge(caller, action, resource, context)
+
+    plant = Platform(policy=Upto80())
+    assert plant.writes.write(8, 79.5, WU, "go").done
+    with pytest.raises(Denied, match="At most 80"):
+        plant.writes.write(8, 80.4, WU, "go")
+    assert plant.hands.told == [(8, 79.5)]
 
 
 def test_what_a_policy_wants_and_nobody_here_can_give_is_a_refusal():

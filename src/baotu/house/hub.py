@@ -188,9 +188,7 @@ class Hub:
         """Set a tag for the engineer at the machine. Refusals are raised; see `Reply`."""
         found = self.plant.tag(tag)
         wanted = parsed(found, value)
-        reply = self.writes.write(
-            found.id, wanted, self.caller, reason, key=key, override=override
-        )
+        reply = self.writes.write(found.id, wanted, self.caller, reason, key=key, override=override)
         if not reply.done and not reply.request:
             raise Refused(reply.why)
         return asdict(reply)

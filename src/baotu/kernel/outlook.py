@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor, isfinite
 
 from baotu.sdk import Caller, Denied, Resource, Tag
 from baotu.sdk.messages import SEAM, bilingual, halves
@@ -13,6 +14,7 @@ from baotu.sdk.writing import Outlook
 from .guard import Guard
 
 PERMISSION, APPROVE = "tags.write", "tags.approve"
+MOST = 2**63 - 1  # of a whole number in a policy
 NAMES = 6  # of those who could
 
 
@@ -35,6 +37,15 @@ def outlook(policy: Policy, guard: Guard, tag: Tag, caller: Caller, now: int) ->
         who_may=tuple(policy.who_may(PERMISSION, on)), approval=approval,
         approvers=tuple(policy.who_may(APPROVE, on)) if approval else (), conditions=conditions,
     )  # fmt: skip
+
+
+def wholes(value: float | str) -> list[dict[str, object]]:
+    """What a policy is told of a value: policies compare whole numbers, so one between two of them
+    has to be allowed as both. A text, or what is no number, is told as none."""
+    if isinstance(value, str) or not isfinite(value):
+        return [{}]
+    near = {floor(value), ceil(value)}
+    return [{"value": max(-MOST, min(MOST, one))} for one in sorted(near)]
 
 
 def with_who(why: str, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from queue import Empty, Full, Queue
 from secrets import token_hex
 from typing import Any
@@ -39,7 +40,7 @@ from .effects import Chain, Deed, digest
 from .facts import Order
 from .guard import Guard, WriteSettings, within
 from .ledger import Rows
-from .outlook import APPROVE, PERMISSION, outlook, with_who
+from .outlook import APPROVE, PERMISSION, outlook, wholes, with_who
 from .receipts import Receipts
 from .requests import Requests
 
@@ -248,14 +249,18 @@ class Writes:
     def _decide(self, order: Order, who: Caller, tag: Tag) -> Decision:
         """Also of who approved it, by what holds now."""
         value = order.write.value
-        context: dict[str, object] = {
-            "value": value, "via": order.source or order.app, "override": order.override,
+        about: dict[str, object] = {
+            "via": order.source or order.app, "override": order.override,
             "inside": isinstance(value, str) or within(value, tag.low, tag.high),
         }  # fmt: skip
         if order.approver is not None:
-            context["approver"] = order.approver.name
+            about["approver"] = order.approver.name
             self._may(self._again(order.approver), APPROVE, tag.name)
-        decision = self._may(who, PERMISSION, tag.name, context)
+        decision, needs = Decision(allowed=False, why=""), frozenset[str]()
+        for whole in wholes(value):
+            decision = self._may(who, PERMISSION, tag.name, about | whole)
+            needs |= decision.needs
+        decision = replace(decision, needs=needs)
         if missing := decision.needs - GIVEN:
             raise Denied(f"{tag.name}: the policy wants {', '.join(sorted(missing))}")
         return decision

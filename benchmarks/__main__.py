@@ -25,8 +25,9 @@ import report
 
 FOLDER = Path(__file__).parent
 ORDER = (
-    "modbus", "opcua", "sparkplug", "edge", "history", "victoria", "link", "commands", "audit", "http_api",
-    "path", "thingsboard", "opcua_path", "memory", "latency", "crash",
+    "modbus", "opcua", "sparkplug", "edge", "history", "victoria", "link", "commands", "writes",
+    "audit", "est", "policy", "sandbox", "backup", "http_api", "path", "thingsboard", "opcua_path",
+    "memory", "latency", "crash",
 )  # fmt: skip
 LIMIT_S = 1_800.0
 QUICK_S = 300.0

@@ -456,14 +456,28 @@ def write(
     tag: Annotated[str, typer.Argument(help="位号 Tag")],
     value: Annotated[str, typer.Argument(help="值 Value, in the unit of the tag")],
     reason: Annotated[str, typer.Option("--reason", help="原因，记入审计 Why; kept in the audit")],
+    key: Annotated[
+        str, typer.Option("--key", help="同一个键只写一次 The same key writes once")
+    ] = "",
+    override: Annotated[
+        bool,
+        typer.Option("--override", help="越过位号的限值，须有权限 Beyond the limits of the tag"),
+    ] = False,
     config: Config = NODE,
     data: Data = None,
 ) -> None:
-    """写一个位号并读回 Write a tag and read it back."""
+    """写一个位号并读回，或申请批准 Write a tag and read it back, or ask for approval."""
     from baotu.house.offline import data_folder
 
     folder = data_folder(config, data)
-    typer.echo(_asked(folder, "write", tag=tag, value=value, reason=reason))
+    asked = {"tag": tag, "value": value, "reason": reason, "key": key, "override": override}
+    reply = _asked(folder, "write", **asked)
+    if reply["request"]:
+        number = reply["request"]
+        typer.echo(f"待批 {number} waits for approval: {reply['why']}")
+        typer.echo(f"查看 see: baotu call approvals.request request={number}")
+        raise typer.Exit(3)
+    typer.echo(reply["value"])
 
 
 def _asked(data: Path, do: str, **arguments: Any) -> Any:

@@ -20,11 +20,13 @@ import numpy as np
 import uvicorn
 
 from baotu.console import Rooms, build
-from baotu.sdk import Caller, ConfigError, Quality, Samples
+from baotu.sdk import Caller, ConfigError, Denied, Invalid, Quality, Samples
 from baotu.sdk.evidence import ROWS
 from baotu.sdk.health import Health
 from baotu.sdk.ports import AppCard, AuditRow, ElementRow, Proof
+from baotu.sdk.reply import Reply
 from baotu.sdk.trust import ACTIONS
+from baotu.sdk.writing import Condition, Outlook
 
 from .fake_audit import FakeAuditLog
 from .fake_door import FakeDoor
@@ -185,6 +187,42 @@ class FakeFaults:
         self.on[name] = on
 
 
+class FakeWriting:
+    """Motors and pumps may be written; furnaces need a second person; presses are barred."""
+
+    def __init__(self, plant: FakePlant, history: FakeHistory) -> None:
+        self.plant, self.history, self.done = plant, history, list[tuple[str, float | str, str]]()
+
+    def outlook(self, tag: str, caller: Caller) -> Outlook:
+        found = self.plant.tag(tag)
+        number = found.asset.rpartition("-")[2]
+        barred, approval = number.endswith("3"), number.endswith("2")
+        samples = next(s for s in self.history.latest(np.array([found.id], "i4")) if len(s))
+        told = Outlook(
+            tag=found.name, kind=found.kind, unit=found.unit, title=found.title, low=found.low, high=found.high,
+            value=samples.value.tolist()[0], quality=int(samples.quality[0]), time=int(samples.time[0]),
+            approval=approval, approvers=("工程师 Engineer", "li.na") if approval else (),
+            conditions=(Condition(text="jinan/foundry/line-1/guard == 1"),),
+        )  # fmt: skip
+        if barred:
+            why = "区域「机加」关闭写入 Zone machining has writes off"
+            told = replace(
+                told, refused=why, policies=("zone-machining-off",), who_may=("工程师 Engineer",)
+            )
+        return told
+
+    def write(self, tag, value, caller, reason, *, key="", override=False):
+        told = self.outlook(tag, caller)
+        if not reason.strip():
+            raise Invalid("reason", "say why: it stays in the audit")
+        if told.refused:
+            raise Denied(told.refused)
+        if told.approval:
+            return Reply(done=False, why="申请 7 待批 Request 7 waits for approval", request=7)
+        self.done.append((tag, value, reason))
+        return Reply(done=True, value=value)
+
+
 def healths(now: int, fire: bool) -> list[Health]:
     def part(
         kind: str,
@@ -288,6 +326,7 @@ def rooms(size: int = 1240, mode: str = "well", now: Callable[[], int] = time.ti
         audit=FakeAudit(audited), audit_log=FakeAuditLog(audited, now() - 240 * SECOND, fire), apps=FakeApps([] if few else cards(now())),
         identify=lambda request: caller, faults=None if few else FakeFaults(), node="hub",
         title="济南一厂 Jinan plant 1", version="0.1.0", now=now, names=("testserver",),
+        writing=FakeWriting(plant, history),
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class FakeDoor:
         )
         self.targets: list[tuple[str, float]] = []
         self.notes: list[dict] = []
+        self.requests = [self._request(1, "speed")] if fire else []
         self.jobs = [
             {"id": 2, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "running", "progress": 0.62, "error": ""},
             {"id": 1, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "done", "progress": 1.0, "error": ""},
@@ -75,6 +76,9 @@ class FakeDoor:
              asks(tags=("string", "位号 Tags"), since=("string", "开始 Begin"), text=("string", "内容 Text"), until_=("string", "结束 End"))),
             ("notes", "remove", "command", "删除批注 Remove a note", asks(note=("integer", "批注 Note"), reason=("string", "原因 Reason"))),
             ("notes", "between", "query", "批注 Notes", asks(tags=("string", "位号 Tags"), since=("string", "开始 Begin"), until=("string", "结束 End"))),
+            ("approvals", "waiting", "query", "待批 Waiting", asks()),
+            ("approvals", "approve", "command", "批准 Approve", asks(request=("integer", "编号 Number"), reason=("string", "理由 Reason"))),
+            ("approvals", "refuse", "command", "不批准 Refuse", asks(request=("integer", "编号 Number"), reason=("string", "理由 Reason"))),
             ("pumping", "overview", "page", "泵能效 Pump efficiency", asks()),
             ("pumping", "words", "page", "视图词汇 Vocabulary", asks()),
         ]  # fmt: skip
@@ -161,6 +165,26 @@ class FakeDoor:
         self._find(self.alarms, alarm, "alarm")["shelved_until"] = 0
         return alarm
 
+    def _request(self, number: int, property: str) -> dict[str, Any]:
+        tag = next(t for t in self.plant.all_tags() if t.property == property)
+        return {
+            "id": number, "tag": tag.name, "title": tag.title, "unit": tag.unit, "low": tag.low, "high": tag.high,
+            "before": 1180.0, "value": 1450.0, "reason": "轴承换好，恢复转速 Bearing replaced, back to speed", "evidence": [],
+            "override": False, "asker": "wu.gang", "source": "", "asked": stamp(self.now()), "until": stamp(self.now() + 840 * SECOND),
+            "state": "waiting", "decided_by": "", "decided_why": "", "result": "",
+        }  # fmt: skip
+
+    def _approvals_waiting(self) -> list[dict]:
+        return self.requests
+
+    def _approvals_approve(self, request: int, reason: str) -> str:
+        if not reason.strip():
+            raise Invalid("reason", "say why: it stays in the audit")
+        self.requests = [one for one in self.requests if one["id"] != request]
+        return "approved"
+
+    _approvals_refuse = _approvals_approve
+
     def _jobs_runs(self) -> list[dict]:
         return self.jobs
 
@@ -229,3 +253,7 @@ class FakeDoor:
             ),
             view.Scene((view.Box("bed", (0, 0, 0.5), (6, 2, 1)), view.Box("head", (-2, 0, 1.5), (1.5, 1.5, 1), "#5f7d8c")), "三维 Scene"),
         )  # fmt: skip
+
+
+def stamp(time: int) -> str:
+    return datetime.fromtimestamp(time / SECOND, UTC).isoformat().replace("+00:00", "Z")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from baotu.edge.gate import Gate
 from baotu.edge.spec import DeviceSpec, EdgeSettings, ServerSpec
 from baotu.sdk import (
     BaotuError,
@@ -17,6 +18,7 @@ from baotu.sdk import (
     DriverEntry,
     Found,
     Invalid,
+    Peer,
     Quality,
     Refused,
     Samples,
@@ -25,6 +27,7 @@ from baotu.sdk import (
     Tag,
     Unreachable,
 )
+from baotu.sdk.reply import Reply
 from baotu.sdk.testing.clock import JumpingClock
 
 from .fakes import FAKE, Bench, FakeDevice, FakeSettings, S, device, in_loop, tags_of
@@ -384,23 +387,33 @@ COLLECTING = DriverEntry(title="收 Collect", summary="测试 Tests", server=Col
 async def test_servers_offer_what_lies_below_their_paths(tmp_path):
     field, bench, kept, asked = await FakeDevice().start(), Bench(tmp_path, JumpingClock()), [], []
 
-    async def ask(tag, value, who):
-        asked.append((tag, value, who))
+    class Hub:
+        async def write(self, wish):
+            asked.append((wish.tag, wish.value, wish.peer, wish.server, wish.refused))
+            return Reply(done=True, value=wish.value)
 
-    bench.edge._ask = ask
+    bench.edge._ask = Hub()
     server = ServerSpec(
-        name="out", driver="collect", entry=COLLECTING, settings=kept, under=("hall/b",)
-    )
+        name="out", driver="collect", entry=COLLECTING, settings=kept, under=("hall/b",),
+        gate=Gate(writes_as="device:panel", write_from=("fd00::/16",), write_tags=("hall/b/p?",)),
+    )  # fmt: skip
     await bench.edge.start([device("b", field.port), device("bb", field.port)], (), [server])
     await bench.until(lambda: bench.rows("hall/b/p0") and bench.rows("hall/bb/p0"))
     await bench.until(lambda: len(kept) >= 2)
     feed, mine = kept[0], {bench.id(f"hall/b/p{i}") for i in range(4)}
     assert {tag.id for tag in feed.tags()} == mine == {int(t) for s in kept[1:] for t in s.tag}
     assert set(feed.latest()[0].tag.tolist()) == mine
-    await feed.write(min(mine), 4.0, "opcua client")
-    with pytest.raises(Denied):
-        await feed.write(bench.id("hall/bb/p0"), 4.0, "opcua client")
-    assert asked == [(min(mine), 4.0, "opcua client")]
+    client = Peer(name="a client", source="fd00::7")
+    assert (await feed.write(min(mine), 4.0, client)).done
+    with pytest.raises(Denied, match="not offered"):
+        await feed.write(bench.id("hall/bb/p0"), 4.0, client)
+    await feed.write(min(mine), 5.0, Peer(name="a stranger", source="fe80::7"))
+    why = "fe80::7 is not among the addresses in write_from of this server"
+    assert asked == [
+        (min(mine), 4.0, "a client", "out", ""),
+        (min(mine), 5.0, "a stranger", "out", why),  # the hub denies it and keeps it in the audit
+    ]
+    assert feed.figures() == {"writes": 3, "writes_refused": 1}
     assert bench.board.of["server/out"].figures["address"] == "[::1]:4840"
     assert await bench.edge.apply([device("b", field.port), device("bb", field.port)]) == [
         "停止 stop server/out"
@@ -421,7 +434,7 @@ async def test_a_slow_server_loses_the_oldest_and_nobody_else_anything(tmp_path)
     first = await anext(slow)
     assert first.time[0] == 500 and bench.edge.flow.feeds == [feed]
     with pytest.raises(Denied, match="switched off"):
-        await feed.write(0, 1.0, "somebody")
+        await feed.write(0, 1.0, Peer(name="somebody"))
     await bench.edge.stop()
 
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from baotu.sdk import ConfigError, Tag
+from baotu.sdk.interlock import needs_of
 from baotu.sdk.tags import CHUNK, DEFAULTS, Builder, Tags
 
 COLUMNS = (
     "asset", "type", "property", "address", "kind", "unit", "raw_unit", "scale", "offset", "low",
     "high", "clamp_low", "clamp_high", "deadband", "max_silence_s", "period_s", "expression",
-    "writable", "title",
+    "writable", "write_needs", "title",
 )  # fmt: skip
 _FIELD = {"type": "asset_type"}
 _NEEDED = ("asset", "property")
@@ -207,6 +208,11 @@ def _id_short(cell: str) -> str:
     return cell
 
 
+def _needs(cell: str) -> str:
+    needs_of(cell)
+    return cell
+
+
 _BY_TYPE: dict[str, Callable[[str], Any]] = {
     "float": _number,
     "float | None": _number,
@@ -214,6 +220,7 @@ _BY_TYPE: dict[str, Callable[[str], Any]] = {
 }
 _CONVERT: dict[str, Callable[[str], Any]] = {f.name: _BY_TYPE.get(str(f.type), str) for f in fields(Tag)} | {
     "kind": _kind, "asset": _path, "property": _id_short, "period_s": _period, "max_silence_s": _period, "deadband": _period,
+    "write_needs": _needs,
 }  # fmt: skip
 
 

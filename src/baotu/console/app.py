@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
 from . import live, oidc, pages, problem, signin
-from .api import audit, house, plant, samples, statistics, verbs
+from .api import audit, house, plant, samples, statistics, verbs, writing
 from .gate import Gate
 from .metrics import Metrics
 from .rights import Table
@@ -83,6 +83,7 @@ def build_api(rooms: Rooms) -> Console:
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
     signin.routes(api, rooms)  # before the verbs: `/api/app/verb` would take its addresses
+    writing.routes(api, rooms)
     verbs.routes(api, rooms)
     app.include_router(api)
     app.described = list(api.routes)

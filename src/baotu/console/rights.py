@@ -74,6 +74,8 @@ ROUTES: Mapping[str, Right] = {
     "live": Right("history.read", "tag"),
     "metrics": Right("platform.read"),
     "openapi": SOMEBODY,
+    "write_tag": Right("tags.write", "tag"),
+    "write_outlook": Right("assets.read", "tag"),
     "audit_state": Right("audit.read", "audit"),
     "audit_proof": Right("audit.read", "audit"),
     "audit_checkpoint": Right("audit.read", "audit"),

@@ -26,6 +26,7 @@ from baotu.sdk.ports import (
     Stop,
 )
 from baotu.sdk.trust import Permissions, Policy
+from baotu.sdk.writing import Writing
 
 from .limits import Limits
 
@@ -61,6 +62,7 @@ class Rooms:
     oidc: Provider | None = None
     faults: Faults | None = None
     audit_log: AuditLog | None = None
+    writing: Writing | None = None
     node: str = "hub"
     title: str = "趵突 Baotu"
     version: str = ""

@@ -32,8 +32,9 @@ from baotu.sdk.tags import ById, Tags
 from .crew import Crew, supervise
 from .device import Device, Ground
 from .differ import by_name, difference
-from .feeds import Ask, EdgeFeed
+from .feeds import CLOSED, EdgeFeed, Outside
 from .flow import Flow, Sink
+from .gate import Gate
 from .polling import PolledDevice
 from .recordings import Recordings
 from .registry import TagRegistry
@@ -61,7 +62,7 @@ class Edge:
         board: Board,
         clock: Clock,
         settings: EdgeSettings | None = None,
-        ask: Ask | None = None,
+        ask: Outside | None = None,
         on_tags: Callable[[Sequence[Tag]], None] | None = None,
         jitter: Callable[[], float] = random.random,
         past: Past | None = None,
@@ -167,11 +168,11 @@ class Edge:
             ids = self.tags().id.astype("i8")
         return self.flow.pipeline.columns.latest(ids)
 
-    def feed(self, under: Sequence[str] = (), name: str = "feed") -> EdgeFeed:
+    def feed(self, under: Sequence[str] = (), name: str = "feed", gate: Gate = CLOSED) -> EdgeFeed:
         """What somebody is fed with who serves tags below these paths; `drop_feed` ends it."""
         book = self._books / f"{quote(name, safe=' ')}.json"
         most = self.settings.feed_samples
-        feed = EdgeFeed(self, under, most, self._ask, self._past, book)
+        feed = EdgeFeed(self, under, most, self._ask, self._past, book, name, gate)
         self.flow.feeds.append(feed)
         return feed
 
@@ -269,7 +270,7 @@ class Edge:
 
     def _start_server(self, spec: ServerSpec) -> None:
         server = self.servers[spec.name] = Server(
-            spec, self.feed(spec.under, spec.name), self._ground
+            spec, self.feed(spec.under, spec.name, spec.gate), self._ground
         )
         server.report()
         self._crew.own(f"server/{spec.name}", supervise(server))

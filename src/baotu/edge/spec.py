@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from baotu.sdk import DriverEntry, Tag, setting
+
+from .gate import Gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class ServerSpec:
     entry: DriverEntry
     settings: object
     under: tuple[str, ...] = ()
+    gate: Gate = field(default_factory=Gate)  # which writes of its clients are passed on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

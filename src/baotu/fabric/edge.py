@@ -19,6 +19,7 @@ from baotu.sdk.ports import Reply
 from baotu.sdk.samples import Samples
 from baotu.sdk.tag import Tag
 
+from .asking import Asked, Told, ask
 from .frame import encode, split
 from .log import Log
 from .message import WriteAsked, check_name, key, pack, pack_healths, unpack
@@ -94,6 +95,10 @@ class EdgeLink:
             self._wire.tell(key(self.settings.hub, "status", self.edge), pack_healths(healths))
         except Unreachable:
             pass  # the next one will do: the link's own health says what is wrong
+
+    def ask(self, asked: Asked, done: Callable[[Told], None]) -> None:
+        """See `asking`: writes and sign-ins of outside clients."""
+        ask(self._wire, self.settings.hub, self.edge, asked, done)
 
     @property
     def linked(self) -> bool | None:

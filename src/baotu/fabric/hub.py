@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 
 from baotu.sdk.clock import Clock
-from baotu.sdk.errors import BaotuError, Malformed
+from baotu.sdk.errors import BaotuError, Malformed, Unreachable
 from baotu.sdk.health import Health
 from baotu.sdk.link import Batch
 from baotu.sdk.ports import History, Reply
@@ -107,6 +107,13 @@ class HubLink:
             return cast(Reply, unpack(raw, Reply))
         except Malformed as error:
             return Reply(done=False, why=f"edge {edge} answered nonsense: {error}")
+
+    def number(self, edge: str, tag: int) -> int:
+        """The hub's number of an edge's own tag. Raises Unreachable before its table was told."""
+        table = self.desk.tables.get(edge)
+        if table is None or not 0 <= tag < len(table.ids) or table.ids[tag] < 0:
+            raise Unreachable(f"tag {tag} of edge {edge} is not known at the hub yet")
+        return int(table.ids[tag])
 
     def figures(self) -> Mapping[str, float]:
         took = np.array(list(self.commit_s) or [0.0]) * 1e3

@@ -1,8 +1,9 @@
 """What edge and hub say to one another, to the byte.
 
-Keys, below `baotu/`: `<hub>/frames/<edge>`, and so `spans`, `hello`, `lost`, are asked by an edge;
-`<hub>/status/<edge>` is told by it; `<edge>/write` is asked by the hub. The name in the key is the
-one that access control compares with the certificate: it decides, not the one in the head.
+Keys, below `baotu/`: `<hub>/frames/<edge>`, and so `spans`, `hello`, `lost` and `ask` (see `asking`),
+are asked by an edge; `<hub>/status/<edge>` is told by it; `<edge>/write` is asked by the hub. The name
+in the key is the one that access control compares with the certificate: it decides, not the one in
+the head.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from baotu.sdk.ports import Reply
 from baotu.sdk.tag import Tag
 from baotu.sdk.tags import Tags
 
-ASKED = ("hello", "spans", "frames", "lost")  # by an edge, of its hub
+ASKED = ("hello", "spans", "frames", "lost", "ask")  # by an edge, of its hub
 TOLD = ("status",)  # by an edge, to its hub
 ORDERED = ("write",)  # by the hub, of an edge
 NONE = 2**64 - 1

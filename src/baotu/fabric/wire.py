@@ -147,7 +147,7 @@ class ZenohWire:
             def reply(answer: bytes) -> None:
                 try:
                     with query:  # leaving the block ends the query
-                        query.reply(query.key_expr, answer)
+                        query.reply(query.key_expr, answer)  # `key` may be a pattern
                 except zenoh.ZError:
                     pass  # who asked has gone: their time-out tells them
 

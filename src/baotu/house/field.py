@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import TimeoutError as TookTooLong
 
 from baotu.edge.edge import Edge
-from baotu.edge.feeds import Ask
+from baotu.edge.feeds import Outside
 from baotu.edge.spec import DeviceSpec, ServerSpec
 from baotu.fabric.edge import EdgeLink
 from baotu.fabric.wire import Wire
@@ -16,6 +16,7 @@ from baotu.sdk import Samples, Tag
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Reply
 
+from .bridging import HubByLink
 from .file import DeviceLine, HouseConfig, ServerLine
 
 GRACE_S = 0.5  # beyond a write's deadline, for its answer to come back
@@ -30,9 +31,10 @@ class Field:
         wire: Wire,
         board: HealthBoard,
         clock: Clock,
-        ask: Ask | None = None,
+        ask: Outside | None = None,
     ) -> None:
-        """ask: carries writes of outside clients through the platform's chain; None: denied."""
+        """ask: carries writes of outside clients through the platform's chain; None: to the hub
+        by the link."""
         basics = config.basics
         self.name, self.clock, self.board = basics.node.name, clock, board
         self._stack = Stack()
@@ -47,7 +49,7 @@ class Field:
         self._stack.add("edge loop", self.loop.stop)
         self.edge = Edge(
             name=self.name, folder=folder, sink=self._append, board=board, clock=clock,
-            settings=basics.edge, ask=ask, on_tags=self.link.hello,
+            settings=basics.edge, ask=ask or HubByLink(self.link), on_tags=self.link.hello,
             past=self.link.past,
         )  # fmt: skip
         self._config = config
@@ -108,6 +110,7 @@ def served(lines: Sequence[ServerLine]) -> list[ServerSpec]:
             entry=line.entry,
             settings=line.settings,
             under=line.common.under,
+            gate=line.common.gate(),
         )
         for line in lines
     ]

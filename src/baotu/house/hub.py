@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from baotu.assets import PlantModel
 from baotu.history.duck import DuckHistory
 from baotu.history.keeper import Keeper
 from baotu.kernel.alarm_app import Alarms, unshelve_due
+from baotu.kernel.approvals import Approvals
 from baotu.kernel.audit import AuditReader
 from baotu.kernel.board import HealthBoard
+from baotu.kernel.bridge import OutsideWrites
 from baotu.kernel.effects import Chain
 from baotu.kernel.evidence import EvidenceReader
 from baotu.kernel.facts import Reach
@@ -24,19 +26,24 @@ from baotu.kernel.jobs import Jobs, Runner
 from baotu.kernel.lifecycle import Stack
 from baotu.kernel.live import LiveBus
 from baotu.kernel.notes import Notes
+from baotu.kernel.outlook import PERMISSION
 from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
-from baotu.kernel.writes import PERMISSION, Writes
+from baotu.kernel.writes import Writes
 from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
-from baotu.sdk.ports import Actuators, Reply
+from baotu.sdk.link import Bridged, SignIn
+from baotu.sdk.ports import Actuators
+from baotu.sdk.reply import Reply
 from baotu.sdk.trust import ACTIONS
 from baotu.sdk.view import in_language
+from baotu.sdk.writing import Authenticator
 from baotu.trust.audit.app import Audit
 from baotu.trust.audit.desk import AuditDesk
 from baotu.trust.devices.app import Devices
+from baotu.trust.oidc.clients import Oidc
 from baotu.trust.people import People
 from baotu.trust.people import Service as PeopleService
 from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeeper
@@ -44,6 +51,7 @@ from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeepe
 from .auditing import audit_watch
 from .authority import start_devices
 from .file import HouseConfig
+from .outsiders import Outsiders
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
@@ -65,9 +73,15 @@ class _Hands:
 
 
 class Hub:
-    """Rooms of a node that keeps. `link` is set by the node when its wire is open."""
+    """Rooms of a node that keeps. `link` is set by the node when its wire is open.
 
-    def __init__(self, config: HouseConfig, board: HealthBoard, clock: Clock) -> None:
+    outsiders: who signs in to our servers; the accounts of this platform unless it is said.
+    """
+
+    def __init__(
+        self, config: HouseConfig, board: HealthBoard, clock: Clock,
+        outsiders: Authenticator | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.board, self.clock = config, board, clock
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
@@ -93,6 +107,9 @@ class Hub:
             self.chain, config.basics.people, self.organisation, data, issuer=issuer(config)
         )
         self._stack.add("people", self.people.stop)
+        self.outsiders = outsiders or Outsiders(
+            self.people, lambda: self.devices, self.organisation
+        )
         self.caller = local_caller(self.chain, self.organisation)
         basics = config.basics
         self.watch = audit_watch(
@@ -123,11 +140,16 @@ class Hub:
         stack.add("audit", self.watch.stop)
         self.policies.start(self.chain.watch)
         stack.add("policy", self.policies.stop)
+        writes = self.writes = Writes(
+            self.chain, settings=self.config.basics.writes, people=self.outsiders
+        )
+        self.outside = OutsideWrites(
+            writes, self.outsiders, self.organisation, self.config.basics.node.name
+        )
         streams = self._streams()  # before the keeper: it says what must not be sealed yet
         keeper = Keeper(self.history, self.board.put)
         keeper.start()
         stack.add("keeper", keeper.stop)
-        writes = self.writes = Writes(self.chain)
         writes.start()
         stack.add("writes", writes.stop)
         runner = Runner(
@@ -150,7 +172,10 @@ class Hub:
         prover = Prover(self.chain, self.board, self.history, self.plant, self.organisation)
         return Streams(
             self.chain, self.plant, self.history, organisation=self.organisation,
-            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick),
+            ticks=(
+                schedule.tick, lambda: unshelve_due(self.chain), prover.tick,
+                self.writes.requests.expire,
+            ),
             marks=schedule.marks if schedule.handlers else None,
             replay_s=basics.apps.replay_h * 3600.0,
         )  # fmt: skip
@@ -166,6 +191,10 @@ class Hub:
 
     def adopt(self, edge: str, tags: Sequence[Tag]) -> np.ndarray:
         return self.plant.adopt(edge, tags)
+
+    def bridge(self) -> _Outside:
+        """For writes of outside clients of the servers of any edge."""
+        return _Outside(self)
 
     def emit(self, samples: Samples) -> None:
         """Samples that an app derived: into history, then, if they are new, to all who watch."""
@@ -197,21 +226,16 @@ class Hub:
     def elements(self) -> EvidenceReader:
         return EvidenceReader(self.chain.store)
 
-    def write(self, tag: str, value: str, reason: str) -> float | str | None:
-        """Set a tag for the engineer at the machine; what was read back. Refusals are raised."""
+    def write(
+        self, tag: str, value: str, reason: str, key: str = "", override: bool = False
+    ) -> dict[str, Any]:
+        """Set a tag for the engineer at the machine. Refusals are raised; see `Reply`."""
         found = self.plant.tag(tag)
-        if not reason.strip():
-            raise Invalid("reason", "say why: it stays in the audit")
-        try:
-            wanted = value if found.kind == "text" else float(value)
-            if isinstance(wanted, float) and not isfinite(wanted):
-                raise ValueError("no device takes it")
-        except ValueError:
-            raise Invalid("value", f"{value!r} is not a number, and {found.name} is one") from None
-        reply = self.writes.write(found.id, wanted, self.caller, reason)
-        if not reply.done:
+        wanted = parsed(found, value)
+        reply = self.writes.write(found.id, wanted, self.caller, reason, key=key, override=override)
+        if not reply.done and not reply.request:
             raise Refused(reply.why)
-        return reply.value
+        return asdict(reply)
 
     def call(self, verb: str, arguments: Mapping[str, Any]) -> Any:
         """`app.verb` for the engineer at the machine."""
@@ -221,12 +245,41 @@ class Hub:
         return self.chain.call(app, name, arguments, self.caller)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Implements `sdk.link.Bridge`: an edge's own number of a tag becomes the hub's."""
+
+    hub: Hub
+
+    def sign_in(self, edge: str, asked: SignIn) -> str:
+        return self.hub.outside.sign_in(edge, asked)
+
+    def write(self, edge: str, asked: Bridged) -> Reply:
+        if self.hub.link is None:
+            raise Unreachable("no edge is linked to this hub yet")
+        return self.hub.outside.write(edge, self.hub.link.number(edge, asked.tag), asked)
+
+
+def parsed(tag: Tag, value: str) -> float | str:
+    """Raises Invalid when a tag of numbers is given none."""
+    if tag.kind == "text":
+        return value
+    try:
+        wanted = float(value)
+        if not isfinite(wanted):
+            raise ValueError("no device takes it")
+    except ValueError:
+        raise Invalid("value", f"{value!r} is not a number, and {tag.name} is one") from None
+    return wanted
+
+
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
     policies = Policies(second=config.basics.policy.second_officer)
     made: list[App] = [
-        Alarms(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(), People(),
+        Alarms(), Approvals(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(),
+        People(), Oidc(),
     ]  # fmt: skip
     known = Registry(config.basics.node.plugins).apps()
     if unknown := (off | writing) - known.keys():

@@ -15,16 +15,19 @@ import structlog
 from baotu import __version__
 from baotu.console import Limits, Rooms, build
 from baotu.console.who import identify
+from baotu.fabric.asking import Answering
 from baotu.fabric.hub import HubLink
 from baotu.fabric.session import open_wire
 from baotu.kernel.board import HealthBoard
 from baotu.kernel.clock import SystemClock
 from baotu.kernel.lifecycle import Stack
-from baotu.sdk import Caller, ConfigError, Denied, Refused, Samples
+from baotu.sdk import Caller, ConfigError, Refused, Samples
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Faults
+from baotu.sdk.writing import Authenticator
 
+from .bridging import HubHere
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
@@ -37,7 +40,6 @@ from .settings import ConsoleSettings, address
 from .web import ToTls, WebThread, bound, reaches_beyond, secured
 
 log = structlog.get_logger("baotu.node")
-WRITE_S = 5.0
 REPORT_S = 2.0
 
 
@@ -52,8 +54,15 @@ class Node:
     """`start` returns when everything can be reached; `address` is the console's then."""
 
     def __init__(
-        self, config: HouseConfig, *, clock: Clock | None = None, faults: Faults | None = None
+        self,
+        config: HouseConfig,
+        *,
+        clock: Clock | None = None,
+        faults: Faults | None = None,
+        people: Authenticator | None = None,
     ) -> None:
+        """people: who signs in to our servers, instead of the accounts of this platform."""
+        self.people = people
         self.config, self.clock, self.faults = config, clock or SystemClock(), faults
         self.role = config.basics.node.role
         self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
@@ -152,7 +161,7 @@ class Node:
 
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
-        hub = self.hub = Hub(self.config, self.board, self.clock)
+        hub = self.hub = Hub(self.config, self.board, self.clock, self.people)
         self._stack.add("hub", hub.stop)
         hub.start()
         self.doorway = Doorway(hub.people, lambda: self.address)
@@ -162,9 +171,15 @@ class Node:
             folder=basics.node.data / "quarantine", clock=self.clock, tell=self.board.put,
         )  # fmt: skip
         self._stack.add("hub link", hub.link.close)
+        answering = Answering(wire, basics.fabric.hub, hub.bridge())
+        self._stack.add("outside writes of edges", answering.close)
 
     def _start_field(self, wire: Any) -> None:
-        field = self.field = Field(self.config, wire, self.board, self.clock, self._ask)
+        here = None
+        if self.hub is not None:
+            here = HubHere(self.hub.bridge(), self.config.basics.node.name)
+            self._stack.add("outside writes", here.close)
+        field = self.field = Field(self.config, wire, self.board, self.clock, here)
         self._stack.add("field", field.stop)
         field.start()
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
@@ -214,12 +229,6 @@ class Node:
             )
         )  # fmt: skip
 
-    async def _ask(self, tag: int, value: float | str, who: str) -> None:
-        """A write of an outside client of one of our servers: denied until people have accounts."""
-        raise Denied(
-            f"{who} may not write: bridged writes need an account; see [server] in the guide"
-        )
-
     def _rooms(self, hub: Hub) -> Rooms:
         basics = self.config.basics
         desk = ConfigDesk(self.config, self._apply, self._audited)
@@ -227,7 +236,8 @@ class Node:
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
             desk=desk, elements=hub.elements(), audit=hub.audit(), audit_log=hub.audit_log(),
             apps=AppCards(hub.apps, self.board), identify=identify(hub.people),
-            people=hub.people, faults=self.faults, node=basics.node.name,
+            people=hub.people, ended=hub.people.ended, faults=self.faults, writing=hub.writes,
+            node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now, policy=hub.chain.policy,
             names=basics.console.names, limits=limits_of(basics.console),

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from baotu.edge.gate import Gate
 from baotu.edge.spec import EdgeSettings
 from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
+from baotu.kernel.guard import WriteSettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
 from baotu.trust.audit.settings import AuditSettings
@@ -131,6 +133,28 @@ class ServerSettings:
     under: tuple[str, ...] = setting(
         (), title="只发布这些资产之下 Offer only what lies below these assets"
     )
+    writes_as: str = setting(
+        "", title="未登录客户端的写入算谁的：device:名称 或账户，空为拒绝 Whose the writes of clients are that "
+        "cannot sign in: device:name or an account; empty: they are refused",
+        example="device:panel-3",
+    )  # fmt: skip
+    write_from: tuple[str, ...] = setting(
+        (), title="这类写入允许的来源地址或网段 Addresses and networks such writes may come from",
+        example=["fd00:1::7"],
+    )  # fmt: skip
+    write_tags: tuple[str, ...] = setting(
+        (), title="允许外来写入的位号名模式 Patterns of names of tags that clients may write",
+        example=["jinan/foundry/pump-1/*"],
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        self.gate()
+
+    def gate(self) -> Gate:
+        """Raises ConfigError."""
+        return Gate(
+            writes_as=self.writes_as, write_from=self.write_from, write_tags=self.write_tags
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +189,7 @@ SECTIONS: dict[str, type] = {
     "devices": TrustSettings,
     "audit": AuditSettings,
     "policy": PolicySettings,
+    "writes": WriteSettings,
 }
 
 
@@ -184,3 +209,4 @@ class Basics:
     devices: TrustSettings = field(default_factory=TrustSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    writes: WriteSettings = field(default_factory=WriteSettings)

@@ -17,6 +17,7 @@ from baotu.sdk.jobs import JobRun
 from baotu.sdk.trust import Permissions, Policy
 
 from .alarms import TABLES as ALARM_TABLES
+from .approvals import TABLES as APPROVAL_TABLES
 from .blame import Blame
 from .commit import Body, Committer, Deed
 from .facts import Order, Part, Reach
@@ -54,7 +55,7 @@ class Chain:
         self.solvers = {
             (h.verb.app, path_of(h.mark.solve)): h for h in self.handlers.values() if h.mark.solve
         }
-        own: list[type[Table]] = [*TABLES, *ALARM_TABLES, JobRun]
+        own: list[type[Table]] = [*TABLES, *ALARM_TABLES, *APPROVAL_TABLES, JobRun]
         store.create([*own, *(table for app in apps for table in app.tables)])
         self.orders: Callable[[Order], None] | None = None  # set by Writes.start
         self._watchers: list[Callable[[Change], None]] = []

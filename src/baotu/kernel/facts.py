@@ -36,12 +36,21 @@ class Reach:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A write that was decided and waits for its hands."""
+    """A write that was asked for, on its way through `Writes`.
+
+    asked: ns UTC; its time runs from here. key: see `sdk.writing.Writing`. request, approver: it
+    waited, as this request, and was approved by this person. source: server and address it came by.
+    """
 
     app: str
     caller: Caller
     write: Write
-    asked: int  # ns UTC
+    asked: int
+    key: str = ""
+    override: bool = False
+    source: str = ""
+    request: int = 0
+    approver: Caller | None = None
 
 
 @dataclass(slots=True)

@@ -97,8 +97,18 @@ class Place(Table):
     place: Mapped[str]
 
 
+class Sent(Table):
+    """A write that is on its way to a device. A row that is found at a start was cut off."""
+
+    mark: Mapped[str] = mapped_column(unique=True)
+    time: Mapped[int] = mapped_column(BigInteger)
+    caller: Mapped[str]
+    verb: Mapped[str]
+    words: Mapped[str]
+
+
 TABLES: tuple[type[Table], ...] = (
-    AuditRecord, Receipt, Outbox, EvidenceRow, Position, Computed, Mark, Place,
+    AuditRecord, Receipt, Outbox, EvidenceRow, Position, Computed, Mark, Place, Sent,
 )  # fmt: skip
 DUTY = "organisation = ? AND app = ? AND handler = ? AND asset = ?"
 INSERTS = {
@@ -127,6 +137,14 @@ INSERTS = {
         "INSERT INTO ledger_position (organisation, app, handler, asset, done) VALUES (?,?,?,?,?) "
         "ON CONFLICT (organisation, app, handler, asset) DO UPDATE SET done = excluded.done"
     ),
+    "answered": (
+        "UPDATE ledger_receipt SET answer = ? WHERE organisation = ? AND verb = ? AND key = ?"
+    ),
+    "sent": (
+        "INSERT INTO ledger_sent (organisation, mark, time, caller, verb, words) "
+        "VALUES (?,?,?,?,?,?)"
+    ),
+    "landed": "DELETE FROM ledger_sent WHERE organisation = ? AND mark = ?",
     "superseded": "DELETE FROM ledger_computed WHERE tag = ? AND time = ?",
     "computed": (
         "INSERT INTO ledger_computed (organisation, tag, time, value, quality) VALUES (?,?,?,?,?)"

@@ -46,11 +46,12 @@ from .settings import setting
 from .signal import Edge, Hysteresis, per_tag
 from .tag import Found, Tag
 from .trust import Decision, Resource
+from .writing import Peer
 
 __all__ = [
     "Alarm", "Anonymous", "App", "Asset", "AssetType", "BaotuError", "Call", "Caller", "ConfigError", "Conflict", "Decision",
     "Denied", "DriverEntry", "Edge", "Endpoint", "Event", "Evidence", "Fact", "Facts", "Feed",
-    "Found", "Hysteresis", "Invalid", "Job", "Line", "Malformed", "PolledDriver", "Priority",
+    "Found", "Hysteresis", "Invalid", "Job", "Line", "Malformed", "Peer", "PolledDriver", "Priority",
     "Property", "Quality", "Records", "Refused", "Request", "Resource", "Samples", "ServingDriver",
     "SessionDriver", "StoreAndForward", "Table", "Tag", "Unreachable", "Window", "Write", "command", "derived",
     "every", "money", "nanoseconds", "page", "parameter", "per_tag", "query", "refers", "result",

@@ -19,8 +19,10 @@ import numpy as np
 from .errors import Refused
 from .mqtt import Broker, MqttSession, Will
 from .quality import Quality
+from .reply import Reply
 from .samples import Samples
 from .tag import Found, Kind, Tag
+from .writing import Peer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +188,18 @@ class Feed(Protocol):
         """Store and forward, always the same one. limit_mb: most of the past that is kept, in the
         edge's log, 0 for none; when_full: "drop_oldest" or "drop_newest" of it."""
 
-    async def write(self, tag: int, value: float | str, who: str) -> None:
-        """Ask for a change through the platform's chain. Raises Denied, Refused, Invalid."""
+    async def sign_in(self, name: str, secret: str, source: str) -> str:
+        """A ticket for `Peer.ticket`, for a client that shows a name and a password or API token.
+        source: its address. Raises Denied, Unreachable."""
+
+    async def show(self, certificate: bytes, source: str) -> str:
+        """The same, for a client that has proved to hold the key of this certificate (DER)."""
+
+    async def write(self, tag: int, value: float | str, peer: Peer) -> Reply:
+        """Ask for a change through the platform's chain. A reply that is not `done` has a
+        `request`: it waits for somebody's approval. Raises Denied: who asks may not; Invalid: no
+        value for this tag; Conflict: not now, ask later; Refused: the device or a condition of it
+        said no; Unreachable: hub or device do not answer, nothing more is known."""
 
 
 class ServingDriver(ABC):

@@ -18,6 +18,7 @@ from .asset import Asset, AssetType
 from .errors import ConfigError
 from .health import Health
 from .link import Batch
+from .reply import Reply as Reply
 from .samples import Samples
 from .tag import Tag
 
@@ -210,15 +211,6 @@ class Board(Protocol):
 
     def put(self, health: Health) -> None:
         """Replaces what was known of (kind, name). A change of state is logged once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """What became of a write at the device."""
-
-    done: bool
-    why: str = ""
-    value: float | str | None = None  # read back
 
 
 class Actuators(Protocol):

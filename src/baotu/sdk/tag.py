@@ -23,6 +23,8 @@ class Tag:
     low, high: limits of the normal range. clamp_low, clamp_high: what lies beyond is clamped.
     deadband: smallest change worth reporting, in `unit`; 0 reports every sample.
     max_silence_s: a value is reported at least this often, changed or not; 0: only by deadband.
+    writable: whether it may be asked to be written at all. write_needs: what has to hold for that,
+    see `interlock`.
     period_s: how often it is read. expression: derived from other tags instead of an address.
     """
 
@@ -47,6 +49,7 @@ class Tag:
     expression: str = ""
     writable: bool = False
     title: str = ""
+    write_needs: str = ""
 
     @builtins.property  # `property` is a field here
     def name(self) -> str:

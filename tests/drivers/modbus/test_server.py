@@ -18,7 +18,18 @@ from hypothesis import strategies as st
 
 from baotu.drivers.modbus import DRIVER
 from baotu.drivers.modbus.server import Registers, ServerSettings, register_map, respond
-from baotu.sdk import Denied, Quality, Refused, Samples, Tag
+from baotu.sdk import (
+    Conflict,
+    Denied,
+    Invalid,
+    Peer,
+    Quality,
+    Refused,
+    Samples,
+    Tag,
+    Unreachable,
+)
+from baotu.sdk.reply import Reply
 from baotu.sdk.testing.drivers import check_settings
 from tests.peers import need
 
@@ -39,6 +50,10 @@ class Plant:
     def __init__(self, many: Sequence[Tag] = TAGS) -> None:
         self.many, self.written = many, list[tuple[int, float | str, str]]()
         self.new: asyncio.Queue[Samples] = asyncio.Queue()
+        self.refusals: dict[float, Exception] = {
+            661: Conflict("tag", "too often"), 662: Invalid("value", "outside"),
+            663: Unreachable("no device"), 664: Refused("interlock"), 666: Denied("not today"),
+        }  # fmt: skip
 
     def tags(self) -> Sequence[Tag]:
         return self.many
@@ -51,11 +66,14 @@ class Plant:
             yield await self.new.get()
             self.new.task_done()
 
-    async def write(self, tag: int, value: float | str, who: str) -> None:
-        if value == 666:
-            raise Denied("not today")
-        self.written.append((tag, value, who))
+    async def write(self, tag: int, value: float | str, peer: Peer) -> Reply:
+        if float(value) in self.refusals:
+            raise self.refusals[float(value)]
+        if value == 999:
+            return Reply(done=False, why="waits for approval", request=3)
+        self.written.append((tag, value, peer.name))
         await self.new.put(Samples.of(tag, 6, [float(value)]))
+        return Reply(done=True, value=value)
 
 
 @asynccontextmanager
@@ -109,7 +127,11 @@ def test_mbpoll_writes_writable_tags_only() -> None:
             write = ("-t", "4:float", "-B", "-r")
             assert "Written 1 references" in await mbpoll(port, *write, "3", "::1", "72.5")
             assert "Illegal data address" in await mbpoll(port, *write, "1", "::1", "9")
-            assert "device or server failure" in await mbpoll(port, *write, "3", "::1", "666")
+            for value, said in {
+                "661": "busy", "662": "Illegal data value", "663": "Target device failed",
+                "664": "device or server failure", "666": "Illegal function", "999": "Acknowledge",
+            }.items():  # fmt: skip
+                assert said in await mbpoll(port, *write, "3", "::1", value)
             assert plant.written == [(1, 72.5, "modbus [::1]")]
             said = await mbpoll(port, "-t", "4:float", "-B", "-r", "3", "-c", "1", "::1")
             assert "72.5" in said
@@ -187,8 +209,9 @@ def test_a_bad_tag_may_keep_its_last_value() -> None:
 
 @given(st.integers(0, 255), st.binary(min_size=1, max_size=253))
 def test_any_question_gets_an_answer_or_a_refusal(unit: int, pdu: bytes) -> None:
-    async def ask(tag: int, value: float) -> None:
+    async def ask(tag: int, value: float) -> Reply:
         assert tag in (1, 3)
+        return Reply(done=True, value=value)
 
     registers = Registers(TAGS, ServerSettings(writes="on"))
     answer = asyncio.run(respond(registers, unit, pdu, ask))

@@ -29,9 +29,10 @@ ASKED = tuple(
 class Plant(PlayedFeed):
     """Does what it is asked: a write becomes a sample."""
 
-    async def write(self, tag, value, who):
-        await super().write(tag, value, who)
+    async def write(self, tag, value, peer):
+        reply = await super().write(tag, value, peer)
         self.push(Samples.of(tag, [NOW + len(self.writes)], [value]))
+        return reply
 
 
 @asynccontextmanager

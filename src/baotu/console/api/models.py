@@ -361,3 +361,40 @@ class StatisticsRow(BaseModel):
 
 class Statistics(BaseModel):
     statistics: list[StatisticsRow]
+
+
+class ConditionRow(BaseModel):
+    text: str
+    why: str = Field(description="Why it does not hold; empty when it does")
+
+
+class WriteOutlook(BaseModel):
+    tag: str
+    kind: Literal["number", "boolean", "text"]
+    unit: str
+    title: str
+    low: float | None
+    high: float | None
+    value: float | str | None
+    quality: int
+    time: Time | None
+    refused: str = Field(description="Why any write would be refused now; empty when none would")
+    policies: list[str] = Field(description="Policies that decide it")
+    who_may: list[str]
+    approval: bool = Field(description="True: another person has to approve it")
+    approvers: list[str]
+    conditions: list[ConditionRow] = Field(description="Interlocks, as they stand")
+
+
+class WriteWish(BaseModel):
+    tag: str = Field(description="asset/property, or the number")
+    value: float | str = Field(description="In the unit of the tag; 0 or 1 for a boolean")
+    reason: str = Field(description="Why; the audit keeps it")
+    override: bool = Field(False, description="Beyond the limits of the tag, for who may")
+
+
+class WriteReply(BaseModel):
+    done: bool
+    value: float | str | None = Field(description="Read back from the device")
+    why: str
+    request: int = Field(description="Number of the request that waits for approval, 0: none")

@@ -19,8 +19,11 @@ import numpy as np
 
 from baotu.sdk import (
     BaotuError,
+    Conflict,
+    Denied,
     Feed,
     Invalid,
+    Peer,
     Quality,
     Samples,
     ServingDriver,
@@ -28,6 +31,7 @@ from baotu.sdk import (
     Unreachable,
     setting,
 )
+from baotu.sdk.reply import Reply
 
 from .address import positions
 from .codec import LONGEST_PDU, REFUSED
@@ -35,10 +39,18 @@ from .settings import ORDERS
 
 TAGS_A_UNIT = 32_768
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, FAILED = 1, 2, 3, 4
-NO_TARGET = 11
+ACKNOWLEDGE, BUSY, NO_TARGET = 5, 6, 11
+# MODBUS Application Protocol 1.1b3, 7: what each refusal of a write is called there; the first fits
+REFUSALS: tuple[tuple[type[BaotuError], int], ...] = (
+    (Conflict, BUSY),  # too often: ask again later
+    (Invalid, ILLEGAL_VALUE),
+    (Denied, ILLEGAL_FUNCTION),  # "not an allowable action for the server"
+    (Unreachable, NO_TARGET),  # the gateway's target does not answer
+    (BaotuError, FAILED),
+)
 MOST_READ, MOST_WRITTEN, MOST_BITS = 125, 123, 2000
 MAP_COLUMNS = ("tag", "unit", "register", "reference", "type", "order", "ucum", "writable", "title")
-Ask = Callable[[int, float], Awaitable[None]]
+Ask = Callable[[int, float], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,11 +196,11 @@ async def respond(registers: Registers, unit: int, pdu: bytes, ask: Ask) -> byte
         return refuse(pdu[0], wanted)
     try:
         for tag, value in wanted:
-            await ask(tag, value)
-    except Invalid:
-        return refuse(pdu[0], ILLEGAL_VALUE)
-    except BaotuError:
-        return refuse(pdu[0], FAILED)
+            reply = await ask(tag, value)
+            if not reply.done:  # 5: taken, but it takes long: somebody has to approve it
+                return refuse(pdu[0], ACKNOWLEDGE if reply.request else FAILED)
+    except BaotuError as error:
+        return refuse(pdu[0], next(code for kind, code in REFUSALS if isinstance(error, kind)))
     return pdu[:5]
 
 
@@ -239,10 +251,11 @@ async def _talk(
     idle_s: float,
 ) -> None:
     """One connection, one question after the other, until it ends, is silent or says nonsense."""
-    who = f"modbus [{writer.get_extra_info('peername')[0]}]"
+    source = str(writer.get_extra_info("peername")[0])
+    peer = Peer(name=f"modbus [{source}]", source=source)
 
-    async def ask(tag: int, value: float) -> None:
-        await feed.write(tag, value, who)
+    async def ask(tag: int, value: float) -> Reply:
+        return await feed.write(tag, value, peer)
 
     try:
         while True:

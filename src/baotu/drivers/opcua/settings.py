@@ -114,6 +114,11 @@ class ServerSettings:
     )
     user: str = setting("", title="用户名，空为匿名 User name, empty: anonymous")
     password: str = setting("", title="密码 Password", secret=True)
+    users: str = setting(
+        "one", title="谁可以登录：上面的用户，平台账户(或 API 令牌)，或受信任的客户端证书 Who signs in: the user "
+        "above, accounts of the platform (or API tokens), or trusted client certificates",
+        choices=("one", "accounts", "certificates"),
+    )  # fmt: skip
     accept_any_client_certificate_insecure: bool = setting(
         False, title="接受任何客户端证书(不安全) Trust any client certificate: insecure"
     )
@@ -126,6 +131,10 @@ class ServerSettings:
         host(self.endpoint)
         if bool(self.user) != bool(self.password):
             raise ConfigError("user and password belong together", "user", "set both or none")
+        if self.user and self.users != "one":
+            raise ConfigError(
+                f"user does not go with users = {self.users!r}", "user", "leave it out, or users"
+            )
 
     @property
     def open(self) -> bool:

@@ -13,6 +13,7 @@ from baotu.sdk import (
     Feed,
     Invalid,
     Malformed,
+    Peer,
     Refused,
     Samples,
     ServingDriver,
@@ -225,9 +226,9 @@ class _Session:
 
     async def _write(self, wish: Wish) -> None:
         try:
-            await self.feed.write(wish.tag, wish.value, f"Sparkplug {self.node.own}")
+            await self.feed.write(wish.tag, wish.value, Peer(name=f"Sparkplug {self.node.own}"))
         except (Denied, Refused, Invalid, Unreachable):
-            return  # the platform has audited it; the sender sees that the value stays
+            return  # the platform has audited it; a command has no answer: the value stays
 
     async def close(self) -> None:
         for task in self._writes:

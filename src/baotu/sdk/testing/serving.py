@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import NoReturn
 
+from ..errors import Anonymous
 from ..mqtt import Broker, Mqtt, Will
+from ..reply import Reply
 from ..samples import Samples
 from ..tag import Tag
+from ..writing import Peer
 
 
 def no_mqtt(broker: Broker, will: Will | None = None) -> NoReturn:
@@ -31,6 +34,9 @@ class PlayedFeed:
         self.missed: list[Samples] = []  # what a peer has not got, see `StoreAndForward`
         self.confirmed = 0
         self.refuse: Exception | None = None
+        self.reply: Reply | None = None  # in place of a read-back of the value
+        self.peers: list[Peer] = []  # who wrote, beside `writes`
+        self.accounts: dict[str, str] = {}  # names and secrets that `sign_in` knows
 
     def tags(self) -> Sequence[Tag]:
         return self._tags
@@ -66,7 +72,17 @@ class PlayedFeed:
         self.confirmed += 1
         return True
 
-    async def write(self, tag: int, value: float | str, who: str) -> None:
+    async def sign_in(self, name: str, secret: str, source: str) -> str:
+        if self.accounts.get(name) != secret:
+            raise Anonymous(f"{name}: wrong name or password")
+        return f"ticket of {name}"
+
+    async def show(self, certificate: bytes, source: str) -> str:
+        return "ticket of a certificate"
+
+    async def write(self, tag: int, value: float | str, peer: Peer) -> Reply:
         if self.refuse is not None:
             raise self.refuse
-        self.writes.append((tag, value, who))
+        self.writes.append((tag, value, peer.name))
+        self.peers.append(peer)
+        return self.reply or Reply(done=True, value=value)

@@ -4,6 +4,7 @@ import { TrendChart } from "./chart.js";
 import { alarmLine } from "./alarmline.js";
 import { spaced } from "./words.js";
 import { live } from "./live.js";
+import { openWrite, waitingLine, waitingWrites } from "./write.js";
 import { Value, over, shape, spark, traces } from "./shapes.js";
 
 const LEVELS = { enterprise: "企业 Enterprise", site: "厂区 Site", area: "区域 Area", work_center: "工作中心 Work centre", work_unit: "工作单元 Work unit", asset: "资产 Asset" };
@@ -26,13 +27,27 @@ class AssetPage extends Part {
     const { children, tags } = this.told;
     this.append(this.plate());
     this.box = h("section", { class: "panel", hidden: true });
-    this.append(this.box);
+    this.waits = h("section", { class: "panel", hidden: true });
+    this.append(this.box, this.waits);
     if (tags.length) this.append(this.values(tags));
     if (children.length) this.append(await this.inside(children));
     if (!tags.length && !children.length) this.append(h("section", { class: "panel" }, empty("这里还没有位号；在设备的位号表里写上这个资产。 No tags here yet; name this asset in a device's tag file.")));
     const again = this.every(10, () => this.alarms());
     live.addEventListener("changed", again);
     this.own(() => live.removeEventListener("changed", again));
+    const approvals = this.every(10, () => this.approvals());
+    live.addEventListener("changed", approvals);
+    this.own(() => live.removeEventListener("changed", approvals));
+  }
+
+  /** Writes below this asset that wait for a second person. */
+  async approvals() {
+    const rows = await waitingWrites(this.path);
+    const sign = JSON.stringify(rows);
+    if (sign === this.waits.sign) return;
+    this.waits.sign = sign;
+    this.waits.hidden = !rows.length;
+    this.waits.replaceChildren(h("header", {}, h("h2", {}, t("待批写入 Writes to approve")), h("a", { class: "more small", href: `${base}/app/approvals/overview` }, t("全部 All"))), h("ul", { class: "lines" }, rows.map((row) => waitingLine(row, () => this.approvals()))));
   }
 
   plate() {
@@ -65,7 +80,8 @@ class AssetPage extends Part {
       span.textContent = t(over(from));
       for (const tag of tags) if (tag.kind === "number") sparks[tag.name].replaceChildren(spark(found[tag.name] ?? [], tag, from, to)), shown[tag.name].remember(found[tag.name]);
     });
-    const box = h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("实时值 Live values")), span), h("div", { class: "values" }, tiles), stage);
+    this.writes = h("button", { class: "btn push", hidden: true, onclick: () => openWrite(this.picked.name).then(() => this.approvals()) });
+    const box = h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("实时值 Live values")), span, this.writes), h("div", { class: "values" }, tiles), stage);
     const first = tags.find((tag) => tag.kind === "number" && tag.high != null) ?? tags[0];
     queueMicrotask(() => this.pick(first, stage, tiles[tags.indexOf(first)]));
     return box;
@@ -73,6 +89,9 @@ class AssetPage extends Part {
 
   pick(tag, stage, tile) {
     this.querySelectorAll(".tile[aria-pressed]").forEach((one) => one.setAttribute("aria-pressed", String(one === tile)));
+    this.picked = tag;
+    this.writes.hidden = !tag.writable;
+    this.writes.textContent = `${t("写入 Write")} ${t(tag.title) || tag.property}…`;
     this.chart?.close();
     this.chart = new TrendChart(stage, [tag], 3600e3);
     stage.setAttribute("aria-label", `${t("趋势 Trend")} ${t(tag.title)} ${unit(tag.unit)}`);

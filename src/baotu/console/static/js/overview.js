@@ -3,6 +3,7 @@ import { Part, assetLink, base, clock, empty, get, grouped, h, link, query, t, t
 import { live } from "./live.js";
 import { Value, over, spark, state, tallies, traces } from "./shapes.js";
 import { alarmLine } from "./alarmline.js";
+import { waitingLine, waitingWrites } from "./write.js";
 import { STATES, kind, outcome, verb, why } from "./words.js";
 
 const TITLES = { areas: "区域 Areas", keys: "关键值 Key values", alarms: "未结报警 Open alarms", links: "边缘与链路 Edges and links", changes: "上一班的变化 Changes in the last shift" };
@@ -23,6 +24,7 @@ class Overview extends Part {
 
   async load() {
     const told = await get("overview");
+    this.waits = await waitingWrites();
     this.areas(told.areas);
     this.alarms(told);
     this.links(told.links);
@@ -82,7 +84,8 @@ class Overview extends Part {
   alarms({ alarms, counts }) {
     const all = counts.reduce((a, b) => a + b, 0);
     const rows = h("ul", { class: "lines" }, alarms.map((alarm) => alarmLine(alarm)));
-    this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], alarms.length ? rows : empty("没有未结报警。 No open alarms."));
+    const waits = this.waits.length ? [h("div", { class: "notice calm waiting" }, h("header", {}, h("b", {}, `${t("待批写入 Writes to approve")} ${this.waits.length}`), h("a", { class: "more small", href: `${base}/app/approvals/overview` }, t("全部 All"))), h("ul", { class: "lines" }, this.waits.slice(0, 2).map((row) => waitingLine(row, () => this.load()))))] : [];
+    this.fill("alarms", "未结报警 Open alarms", ["/alarms", all > alarms.length ? `全部 ${all} 条 All ${all}` : "全部 All"], ...waits, alarms.length ? rows : empty("没有未结报警。 No open alarms."));
   }
 
   links(links) {

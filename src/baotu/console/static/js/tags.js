@@ -1,5 +1,6 @@
 /** The tag table: any number of rows, of which the browser holds what it shows. Pages come by offset. */
 import { Part, assetLink, base, clock, empty, get, grouped, h, query, t, tail, trendLink, unit, when } from "./core.js";
+import { openWrite } from "./write.js";
 import { live } from "./live.js";
 import { Value } from "./shapes.js";
 import { quality } from "./words.js";
@@ -149,7 +150,9 @@ class Tags extends Part {
     const names = [...this.picked];
     const some = names.length > 0;
     const scope = some ? { tag: names } : this.under ? { under: this.under } : null;
+    const only = names.length === 1 && [...this.rows.values()].find((row) => row.tag?.name === names[0])?.tag;
     this.acts.replaceChildren(
+      only?.writable ? h("button", { class: "btn", onclick: () => openWrite(only.name) }, t("写入… Write…")) : "",
       some ? h("a", { class: "btn main-act", href: trendLink(names.slice(0, 12)) }, `${t("趋势 Trends")} (${names.length})`) : h("span", { class: "small muted hint" }, t("勾选后看趋势或导出 Tick tags for trends or export")),
       scope ? h("a", { class: "btn", href: `/api/export?${query({ ...scope, start: "-1h", format: "csv" })}`, download: "baotu.csv" }, t("导出一小时 CSV Export an hour as CSV")) : "");
   }

@@ -11,9 +11,9 @@ export const kinds = (name) => t(KINDS[name]?.[1] ?? name);
 
 export const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
 /** What the platform itself audits; verbs of apps bring their titles. */
-const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tag.write": "写位号 Write a tag", "faults.switch": "切换故障 Switch a fault", "audit.forget": "清理已封存的审计行 Forget sealed rows" };
+const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tags.write": "写位号 Write a tag", "tags.sign_in": "登录写入 Sign in to write", "faults.switch": "切换故障 Switch a fault", "audit.forget": "清理已封存的审计行 Forget sealed rows" };
 export const verb = (name) => t(VERBS[name] ?? name);
-const OUTCOMES = { allowed: "已允许 Allowed", answered: "已回答 Answered", ok: "已完成 Done", noted: "已记录 Noted", done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", bug: "程序错误 Bug" };
+const OUTCOMES = { allowed: "已允许 Allowed", answered: "已回答 Answered", ok: "已完成 Done", noted: "已记录 Noted", done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", waiting: "待批 Waits for approval", unknown: "结果不明 End unknown", bug: "程序错误 Bug" };
 export const outcome = (name) => t(OUTCOMES[name] ?? name);
 
 /** What a quality says after «uncertain» or «bad»; `quality < 64` is good, `< 128` uncertain. */
@@ -52,7 +52,7 @@ const FIGURES = {
   samples: ["采样 Samples"], samples_in: ["采入 Samples in"], samples_out: ["送出 Samples out"], waiting: ["待送 Waiting"], queued: ["排队 Queued"], queued_bytes: ["排队字节 Queued bytes", "B"],
   log_bytes: ["缓存 Buffer used", "B"], log_limit: ["缓存上限 Buffer limit", "B"], commit_p50_ms: ["提交中位 Commit, median", "ms"], commit_p99_ms: ["提交 99% Commit, 99th percentile", "ms"], commits: ["提交 Commits"],
   frames: ["帧 Frames"], messages: ["消息 Messages"], last: ["最新帧号 Last frame"], durable: ["已落盘帧号 Frame on disk"], linked: ["已连中心 Linked", "?"], draining: ["补传中 Catching up", "?"],
-  requests: ["请求 Requests"], answers: ["应答 Answers"], writes: ["写 Writes"], items: ["监视项 Items"], subscriptions: ["订阅 Subscriptions"], changes: ["变化 Changes"], discovered: ["发现的节点 Nodes found"], discovery: ["浏览 Browsing"],
+  requests: ["请求 Requests"], answers: ["应答 Answers"], writes: ["写 Writes"], writes_refused: ["被拒的写 Writes refused"], items: ["监视项 Items"], subscriptions: ["订阅 Subscriptions"], changes: ["变化 Changes"], discovered: ["发现的节点 Nodes found"], discovery: ["浏览 Browsing"],
   nodes: ["边缘网关 Gateways"], nodes_online: ["在线网关 Online"], metrics: ["指标 Metrics"], rebirths: ["请求重报 Rebirths"], connects: ["连接次数 Connections"], reopened: ["重连次数 Reconnections"], history_values: ["补读历史 Values read back"],
   protocols: ["协议 Protocols"], samples_kept: ["已存采样 Samples kept"], apps: ["应用 Apps"], served_as: ["对外服务 Served as"], pump: ["泵 Pump"], efficiency_percent: ["效率 Efficiency", "%"],
   file: ["文件 File"], columns: ["列 Columns"], progress: ["进度 Progress", "%"],

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from baotu import cli_keep
 from baotu.sdk.errors import BaotuError, ConfigError
 from baotu.sdk.messages import SEAM, bilingual, halves
 
@@ -24,6 +25,7 @@ new = typer.Typer(
 fault = typer.Typer(no_args_is_help=True, help="示例工厂的故障 Faults of the demo plant.")
 app.add_typer(new, name="new")
 app.add_typer(fault, name="fault")
+app.add_typer(cli_keep.secret, name="secret")
 
 Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
 Data = Annotated[

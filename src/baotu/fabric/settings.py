@@ -25,7 +25,9 @@ class FabricSettings:
     certificate_file: str = setting(
         "", path="config", title="TLS 本节点证书文件 File of this node's certificate"
     )
-    key_file: str = setting("", path="config", title="TLS 私钥文件 File of its private key")
+    key_file: str = setting(
+        "", path="config", secret=True, title="TLS 私钥文件 File of its private key"
+    )
     log_mb: int = setting(
         4096, title="断网缓存上限 Most disk for samples the hub has not yet", unit="MBy", low=8
     )

@@ -17,6 +17,7 @@ import msgspec
 from baotu.kernel.config import literal
 from baotu.sdk import ConfigError, Invalid, Unreachable
 from baotu.sdk.app import seconds as seconds_of
+from baotu.trust.secrets import Scrubber
 
 from .file import load
 from .node import Node
@@ -88,7 +89,8 @@ class PlantProcess:
 
 def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> None:
     """Plant and platform, until Ctrl-C. Data under `data` survive a restart."""
-    set_up_log()
+    scrubber = Scrubber()
+    set_up_log(scrubber=scrubber)
     folder = data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     say("启动示例工厂 starting the demo plant …")
@@ -99,7 +101,7 @@ def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> 
         with path.open("a", encoding="utf-8") as file:
             file.write(bridges(int(ready["ports"]["mqtt"])))
         config = adjusted(load(path, data=folder / "data"), "all", listen)
-        node = Node(config, faults=PlantFaults(str(ready["ports"]["control"])))
+        node = Node(config, faults=PlantFaults(str(ready["ports"]["control"])), scrubber=scrubber)
         say("启动平台 starting the platform …")
         until_told(node, _welcome, seconds)
     finally:
@@ -126,7 +128,8 @@ def run_replay(
     file: Path, speed: float, data: Path, listen: str, loop: bool, once: bool, period: str
 ) -> None:
     """Play a recorded file through driver, link, history and console."""
-    set_up_log()
+    scrubber = Scrubber()
+    set_up_log(scrubber=scrubber)
     if not file.is_file():
         raise ConfigError("没有这个文件 no such file", str(file), "name a recorded file")
     try:
@@ -139,7 +142,7 @@ def run_replay(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "replay.toml"
     path.write_text("\n".join(_replay_lines(file, spec)) + "\n", encoding="utf-8")
-    node = Node(adjusted(load(path, data=folder / "data"), "all", listen))
+    node = Node(adjusted(load(path, data=folder / "data"), "all", listen), scrubber=scrubber)
     until_told(node, _welcome, over=lambda: once and _played(node, spec.name))
 
 

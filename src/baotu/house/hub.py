@@ -32,9 +32,12 @@ from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.trust.secrets import Resolver, Scrubber
+from baotu.trust.secrets.app import Secrets
 
 from .file import HouseConfig
 from .proofs import Prover
+from .vault import resolver_of
 
 log = structlog.get_logger("baotu.hub")
 LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
@@ -58,8 +61,16 @@ class _Hands:
 class Hub:
     """Rooms of a node that keeps. `link` is set by the node when its wire is open."""
 
-    def __init__(self, config: HouseConfig, board: HealthBoard, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: HouseConfig,
+        board: HealthBoard,
+        clock: Clock,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """resolver: opens secrets that settings refer to; by default that of the configuration."""
         self.config, self.board, self.clock = config, board, clock
+        self.resolver = resolver or resolver_of(config, Scrubber())
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
         self.link: Any = None  # fabric.hub.HubLink
@@ -70,13 +81,13 @@ class Hub:
         self.live = LiveBus()
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
-        self.apps = made_apps(config)
+        self.apps = [*made_apps(config), Secrets.over(self.resolver.store)]
         self.chain = self._chain(data)
         self.caller = local_caller(self.chain, self.organisation)
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
-        store = open_store(self.config.basics.records, data)
+        store = open_store(self.resolver.settings(self.config.basics.records, "[records]"), data)
         self._stack.add("records", store.close)
         granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(

@@ -21,7 +21,9 @@ from baotu.sdk import Caller, ConfigError, Denied, Refused, Samples
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Faults
+from baotu.trust.secrets import Scrubber
 
+from . import vault
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
@@ -41,11 +43,21 @@ class Node:
     """`start` returns when everything can be reached; `address` is the console's then."""
 
     def __init__(
-        self, config: HouseConfig, *, clock: Clock | None = None, faults: Faults | None = None
+        self,
+        config: HouseConfig,
+        *,
+        clock: Clock | None = None,
+        faults: Faults | None = None,
+        scrubber: Scrubber | None = None,
     ) -> None:
+        """scrubber: the one that logs go through, if somebody has set up logs."""
         self.config, self.clock, self.faults = config, clock or SystemClock(), faults
         self.role = config.basics.node.role
-        self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
+        self.scrubber = scrubber or Scrubber()
+        self.resolver = vault.resolver_of(config, self.scrubber)
+        self.board = HealthBoard(
+            config.basics.node.name, told=("device", "server"), clean=self.scrubber.clean
+        )
         self.hub: Hub | None = None
         self.field: Field | None = None
         self.address = ""
@@ -63,7 +75,7 @@ class Node:
         basics, data = self.config.basics, self.config.basics.node.data
         listening = bound(*address(basics.console.listen)) if self.role != "edge" else None
         self._lock(data)
-        wire = open_wire(basics.fabric, self.role)
+        wire = open_wire(self.resolver.settings(basics.fabric, "[fabric]"), self.role)
         self._stack.add("wire", wire.close)
         if self.role != "edge":
             self._start_hub(wire)
@@ -74,7 +86,8 @@ class Node:
             web.start()
             self._stack.add("console", web.stop)
             self.address = web.address
-        control = Control(data, self._deeds())
+        self.resolver.store.changed = self._secret_changed
+        control = Control(data, self._deeds(), self.scrubber.clean)
         self._stack.add("control", control.close)
 
     def stop(self) -> None:
@@ -95,7 +108,7 @@ class Node:
 
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
-        hub = self.hub = Hub(self.config, self.board, self.clock)
+        hub = self.hub = Hub(self.config, self.board, self.clock, self.resolver)
         self._stack.add("hub", hub.stop)
         hub.start()
         hub.link = HubLink(
@@ -106,7 +119,9 @@ class Node:
         self._stack.add("hub link", hub.link.close)
 
     def _start_field(self, wire: Any) -> None:
-        field = self.field = Field(self.config, wire, self.board, self.clock, self._ask)
+        field = self.field = Field(
+            self.config, wire, self.board, self.clock, self._ask, self.resolver
+        )
         self._stack.add("field", field.stop)
         field.start()
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
@@ -180,6 +195,14 @@ class Node:
             self.hub.configure(config)
         self.config = config
 
+    def _secret_changed(self, name: str) -> None:
+        """Who uses it begins again with the new value; a reference that is gone changes nothing."""
+        try:
+            if self.field is not None:
+                self.field.apply(self.config)
+        except ConfigError as error:
+            log.warning("devices go on with the secrets they have", why=str(error))
+
     def _audited(self, caller: Caller, outcome: str, reason: str) -> None:
         if self.hub is not None:
             self.hub.chain.note("config", "replace", caller, outcome, reason, "config.change")
@@ -187,7 +210,7 @@ class Node:
     # the control socket -------------------------------------------------------
 
     def _deeds(self) -> Mapping[str, Any]:
-        deeds: dict[str, Any] = {"status": self._status}
+        deeds: dict[str, Any] = {"status": self._status, "secret": self._secret}
         if self.hub is not None:
             deeds |= {
                 "export": self._export,
@@ -198,6 +221,13 @@ class Node:
         if self.faults is not None:
             deeds |= {"faults": self.faults.faults, "fault": self._fault}
         return deeds
+
+    def _secret(self, what: dict[str, Any]) -> Any:
+        """On a hub through the chain, with its policy and audit; an edge has a store of its own."""
+        do, arguments = what.pop("do"), what
+        if self.hub is not None:
+            return self.hub.call(f"secrets.{do}", arguments)
+        return vault.deed(self.resolver.store, do, arguments)
 
     def _status(self) -> dict[str, Any]:
         bad = [

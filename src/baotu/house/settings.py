@@ -11,6 +11,8 @@ from baotu.fabric.settings import FabricSettings
 from baotu.history.settings import HistorySettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
+from baotu.trust.backup.settings import BackupSettings
+from baotu.trust.secrets.settings import SecretsSettings
 
 Role = Literal["all", "edge", "hub"]
 
@@ -110,6 +112,15 @@ class AppsSettings:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrustSettings:
+    suite: str = setting(
+        "international",
+        title="密码套件 Cipher suite: Ed25519, SHA-256, AES; or 国密 SM2, SM3, SM4",
+        choices=("international", "guomi"),
+    )
+
+
 SECTIONS: dict[str, type] = {
     "node": NodeSettings,
     "console": ConsoleSettings,
@@ -119,6 +130,9 @@ SECTIONS: dict[str, type] = {
     "edge": EdgeSettings,
     "jobs": JobSettings,
     "apps": AppsSettings,
+    "trust": TrustSettings,
+    "secrets": SecretsSettings,
+    "backup": BackupSettings,
 }
 
 
@@ -134,3 +148,6 @@ class Basics:
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     apps: AppsSettings = field(default_factory=AppsSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)

@@ -26,6 +26,8 @@ fault = typer.Typer(no_args_is_help=True, help="示例工厂的故障 Faults of 
 app.add_typer(new, name="new")
 app.add_typer(fault, name="fault")
 app.add_typer(cli_keep.secret, name="secret")
+app.command("backup")(cli_keep.backup)
+app.command("restore")(cli_keep.restore)
 
 Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
 Data = Annotated[
@@ -202,20 +204,6 @@ def export(
 
     until = end or datetime.now(UTC).isoformat()
     _guarded(lambda: typer.echo(export_history(config, data, out, tuple(tag), start, until)))
-
-
-@app.command()
-def backup(
-    to: Annotated[
-        Path, typer.Argument(help="目标文件夹，必须不存在 Folder to write, must not exist")
-    ],
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """备份节点的数据，运行时也可以 Back a node's data up, also while it runs."""
-    from baotu.house.offline import backup as back_up
-
-    _guarded(lambda: typer.echo(back_up(config, data, to)))
 
 
 @app.command()

@@ -79,6 +79,74 @@ def secret_rotate(config: Config = NODE, data: Data = None) -> None:
     _guarded(work)
 
 
+def backup(
+    to: Annotated[
+        Path | None,
+        typer.Argument(
+            help="备份库文件夹，默认取配置 Folder of the backups, the configuration's by default"
+        ),
+    ] = None,
+    phrase: PhraseFile = None,
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """备份节点，运行时也可以；只写入变化的部分 Back a node up, also while it runs; only what changed is written."""
+
+    def work() -> None:
+        from baotu.house.offline import backup as back_up
+
+        typer.echo(back_up(config, data, to, lambda: _phrase(phrase, new=True)))
+
+    _guarded(work)
+
+
+def restore(
+    store: Annotated[Path, typer.Argument(help="备份库文件夹 Folder of the backups")],
+    into: Annotated[
+        Path | None, typer.Argument(help="新文件夹，空为只验证 New folder; none: only prove")
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="验证每个字节并打开恢复的节点 Prove every byte and open the restored node",
+        ),
+    ] = False,
+    run: Annotated[
+        int, typer.Option("--run", help="第几次，0 为最新 Which run, 0 for the newest")
+    ] = 0,
+    least: Annotated[
+        int,
+        typer.Option(
+            "--at-least",
+            help="记得的最新一次，可发现回滚 Newest run you remember: finds a roll-back",
+        ),
+    ] = 0,
+    phrase: PhraseFile = None,
+) -> None:
+    """从备份恢复到新文件夹，或只验证 Restore a backup into a new folder, or only prove it."""
+
+    def work() -> None:
+        from baotu.house.offline import bring_back
+
+        word = _phrase(phrase, new=False)
+        for line in bring_back(store, into, word, verify or into is None, run, least):
+            typer.echo(line)
+
+    _guarded(work)
+
+
+def _phrase(file: Path | None, new: bool) -> str:
+    if file is not None:
+        return file.read_text(encoding="utf-8").strip()
+    if not sys.stdin.isatty():
+        raise Invalid("passphrase", "用 --passphrase-file 给出 give it by --passphrase-file")
+    phrase = getpass.getpass("恢复口令 recovery passphrase: ")
+    if new and getpass.getpass("再次输入 again: ") != phrase:
+        raise Invalid("passphrase", "两次输入不同 the two are not the same")
+    return phrase
+
+
 def _value(name: str) -> str:
     """Never from the arguments: everyone on the machine reads those."""
     if not sys.stdin.isatty():

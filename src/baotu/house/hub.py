@@ -17,6 +17,7 @@ from baotu.history.keeper import Keeper
 from baotu.kernel.alarm_app import Alarms, unshelve_due
 from baotu.kernel.audit import AuditReader
 from baotu.kernel.board import HealthBoard
+from baotu.kernel.commit import Body, Deed
 from baotu.kernel.effects import Chain
 from baotu.kernel.evidence import EvidenceReader
 from baotu.kernel.facts import Reach
@@ -29,9 +30,23 @@ from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
 from baotu.kernel.writes import PERMISSION, Writes
 from baotu.records import open_store
-from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
+from baotu.sdk import (
+    Alarm,
+    App,
+    Caller,
+    ConfigError,
+    Evidence,
+    Fact,
+    Invalid,
+    Priority,
+    Refused,
+    Samples,
+    Tag,
+    Unreachable,
+)
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.trust.backup.app import Backups
 from baotu.trust.secrets import Resolver, Scrubber
 from baotu.trust.secrets.app import Secrets
 
@@ -41,6 +56,8 @@ from .vault import resolver_of
 
 log = structlog.get_logger("baotu.hub")
 LOCAL = "local"  # the engineer at the machine: until accounts exist, everyone who reaches loopback
+NO_TAG = -1  # an alarm of the platform itself
+PROVED = "备份已恢复到新文件夹，逐字节、逐表一致 A backup was restored and is the same, byte by byte and table by table"
 OWN_PERMISSIONS = ("tags.write", "config.change", "plant.faults")
 
 
@@ -82,6 +99,8 @@ class Hub:
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
         self.apps = [*made_apps(config), Secrets.over(self.resolver.store)]
+        self.backups = Backups()
+        self.apps.append(self.backups)
         self.chain = self._chain(data)
         self.caller = local_caller(self.chain, self.organisation)
 
@@ -162,6 +181,18 @@ class Hub:
             self.chain.note("fabric", what, caller, "noted", why)
         except Unreachable as away:  # the link must go on without its line in the audit
             log.warning("not in the audit", what=what, why=why, records=str(away))
+
+    def backup_alarm(self, why: str, active: bool) -> None:
+        alarm = Alarm(NO_TAG, self.clock.now(), active, why, kind="backup", priority=Priority.HIGH)
+        self._told("backups", "watch", alarm)
+
+    def backup_proved(self, figures: Mapping[str, str | int]) -> None:
+        self._told("backups", "prove", Evidence("3.5", PROVED, figures, "/app/backups"))
+
+    def _told(self, app: str, name: str, fact: Fact) -> None:
+        caller = Caller("platform", self.organisation, frozenset(), kind="platform")
+        body: Body = lambda records: (None, (fact,))  # noqa: E731 - a fact and nothing else
+        self.chain.submit(Deed(app=app, name=name, caller=caller, body=body, audited=False))
 
     # for the console ----------------------------------------------------------
 

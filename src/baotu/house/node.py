@@ -24,13 +24,14 @@ from baotu.sdk.ports import Faults
 from baotu.trust.secrets import Scrubber
 
 from . import vault
+from .backup import BackupKeeper, NodeBackup, sentence, tidy
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
 from .field import Field
 from .file import HouseConfig
 from .hub import Hub
-from .offline import copy_node, export_tags
+from .offline import export_tags
 from .settings import address
 from .web import WebThread, bound
 
@@ -87,6 +88,7 @@ class Node:
             self._stack.add("console", web.stop)
             self.address = web.address
         self.resolver.store.changed = self._secret_changed
+        self._start_backup(data)
         control = Control(data, self._deeds(), self.scrubber.clean)
         self._stack.add("control", control.close)
 
@@ -105,6 +107,26 @@ class Node:
                 "another node works in this folder", str(data), "stop it, or give another --data"
             ) from None
         self._stack.add("lock", file.close)
+
+    def _start_backup(self, data: Path) -> None:
+        tidy(data)
+        basics, hub = self.config.basics, self.hub
+        password = self.resolver.settings(basics.records, "[records]").revealed()
+        backup = self.backup = NodeBackup(
+            self.config, self.clock.now, hub.history if hub else None, password,
+            lambda: hub.plant.tags(limit=1).total if hub else 0,
+        )  # fmt: skip
+        if not basics.backup.to:
+            return
+        phrase = self.resolver.settings(basics.backup, "[backup]").passphrase
+        keeper = BackupKeeper(
+            backup, self.board, self.clock, lambda: phrase,
+            hub.backup_alarm if hub else _nobody_hears, hub.backup_proved if hub else _nothing_proved,
+        )  # fmt: skip
+        if hub is not None:
+            hub.backups.status, hub.backups.ask = lambda: keeper.state, keeper.ask
+        keeper.start()
+        self._stack.add("backup", keeper.stop)
 
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
@@ -210,11 +232,14 @@ class Node:
     # the control socket -------------------------------------------------------
 
     def _deeds(self) -> Mapping[str, Any]:
-        deeds: dict[str, Any] = {"status": self._status, "secret": self._secret}
+        deeds: dict[str, Any] = {
+            "status": self._status,
+            "secret": self._secret,
+            "backup": self._backup,
+        }
         if self.hub is not None:
             deeds |= {
                 "export": self._export,
-                "backup": self._backup,
                 "call": self.hub.call,
                 "write": self.hub.write,
             }
@@ -241,9 +266,8 @@ class Node:
         hub = self._need_hub()
         return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
 
-    def _backup(self, to: str) -> str:
-        basics = self.config.basics
-        return copy_node(basics.node.data, self._need_hub().history, Path(to), basics.records)
+    def _backup(self, to: str, phrase: str = "") -> str:
+        return sentence(to, *self.backup.take(to, phrase))
 
     def _fault(self, name: str, on: bool) -> bool:
         if self.faults is not None:
@@ -254,3 +278,11 @@ class Node:
         if self.hub is None:
             raise Refused("this node is an edge: ask its hub")
         return self.hub
+
+
+def _nobody_hears(why: str, active: bool) -> None:
+    """An edge has no alarms of its own: its board tells the hub."""
+
+
+def _nothing_proved(figures: Mapping[str, str | int]) -> None:
+    """Evidence is kept by hubs."""

@@ -37,7 +37,7 @@ class Plant:
         self.write("history/segments/a.parquet", self.random.randbytes(90_000))
         self.write("records.db", b"page of zeros\0" * 60_000)
         self.write("trust/empty", b"")
-        begin(self.objects, self.state, self.suite, PHRASE)
+        _, self.state = begin(self.objects, self.state, self.suite, PHRASE)
 
     def write(self, name: str, data: bytes) -> None:
         path = self.files / name

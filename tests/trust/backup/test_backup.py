@@ -160,7 +160,7 @@ def test_runs_that_are_missing_moved_or_of_another_store_are_found(plant, tmp_pa
     runs = plant.path / "runs"
     second = (runs / "00000002").read_bytes()
     (runs / "00000002").unlink()
-    assert [(f.where, f.kind) for f in looked(plant).faults][0] == ("runs/00000002", "missing")
+    assert next((f.where, f.kind) for f in looked(plant).faults) == ("runs/00000002", "missing")
     (runs / "00000002").write_bytes((runs / "00000001").read_bytes())
     faults = {(f.where, f.kind) for f in looked(plant).faults}
     assert ("runs/00000002", "foreign") in faults and ("runs/00000002", "missing") not in faults
@@ -194,6 +194,7 @@ plant.__dict__.update(folder=Path(sys.argv[1]), suite_name=sys.argv[3], keep="2d
 from baotu.trust.primitives import suite
 plant.suite = suite(plant.suite_name)
 plant.files, plant.state, plant.path = (plant.folder / n for n in ("files", "state", "store"))
+plant.state = next(plant.state.iterdir())
 plant.objects = Folder(plant.path)
 left = [int(sys.argv[2])]
 class Dying(Folder):

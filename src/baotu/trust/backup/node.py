@@ -24,7 +24,8 @@ NAME, CACHE = "backup.json", "backup.cache"
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     """number, hash: of the newest run, 0 and empty before the first. distrusted: chunks (name)
-    that a check found damaged: they are written anew."""
+    that a check found damaged: they are written anew. time, checked, proved: when the newest run was
+    taken, the whole store read, a restored copy proved, ns UTC."""
 
     store: str
     suite: str
@@ -35,6 +36,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 0
     hash: bytes = b""
     distrusted: list[str] = msgspec.field(default_factory=list)
+    time: int = 0
+    checked: int = 0
+    proved: int = 0
+    faults: int = 0  # of the newest check; they stay until the runs they are in have gone
 
     def key(self) -> Key:
         return signer_of(self.signer.encode())
@@ -65,8 +70,9 @@ def remember(folder: Path, memory: Memory) -> None:
     fresh.replace(path)
 
 
-def begin(objects: Objects, folder: Path, suite: Suite, phrase: str) -> Memory:
-    """A new store: its keys, its identity; the private half sealed by the passphrase.
+def begin(objects: Objects, top: Path, suite: Suite, phrase: str) -> tuple[Memory, Path]:
+    """A new store: its keys, its identity; the private half sealed by the passphrase. Gives what
+    the node remembers of it, and the folder below `top` where it does.
 
     Raises Invalid for a short passphrase, ConfigError when something else is there.
     """
@@ -95,8 +101,25 @@ def begin(objects: Objects, folder: Path, suite: Suite, phrase: str) -> Memory:
         store=identity_of(identity).store, suite=suite.name, signer=signer.pem().decode(), ids=ids,
         identity=suite.hash(identity), recovery=suite.hash(sealed),
     )  # fmt: skip
-    remember(folder, memory)
-    return memory
+    remember(top / memory.store, memory)
+    return memory, top / memory.store
+
+
+def place(objects: Objects, top: Path) -> tuple[Memory, Path] | None:
+    """What the node remembers of this store; None for a place without one. Raises ConfigError for
+    the store of somebody else."""
+    data = objects.get(IDENTITY)
+    if data is None:
+        return None
+    store = identity_of(data).store
+    memory = remembered(top / store) if store.isalnum() else None
+    if memory is None:
+        raise ConfigError(
+            "the backups there are of another node",
+            "[backup] to",
+            "name an empty folder, or restore that node first",
+        )
+    return memory, top / store
 
 
 def unlock(objects: Objects, suite: Suite, identity: bytes, phrase: str) -> Recovery:

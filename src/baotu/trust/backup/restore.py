@@ -92,7 +92,7 @@ def restore(
     work.all(manifest, tell)
     where = {str(f) for f in faults}
     return Restored(
-        number=number, time=run.head.time, node=run.head.node, files=work.files, bytes=work.bytes,
+        number=number, time=run.head.time, node=run.head.node, files=work.files, bytes=work.size,
         facts=manifest.facts, covers=manifest.covers, without=manifest.without,
         faults=faults + [f for f in work.faults if str(f) not in where],
     )  # fmt: skip
@@ -111,7 +111,7 @@ class _Restore:
     ids: bytes = field(repr=False)
     into: Path | None
     files: int = 0
-    bytes: int = 0
+    size: int = 0
     faults: list[Fault] = field(default_factory=list)
     _keys: dict[int, bytes] = field(default_factory=dict, repr=False)
 
@@ -125,8 +125,8 @@ class _Restore:
         for file in manifest.files:
             self._file(file)
             self.files += 1
-            self.bytes += file.size
-            tell(self.bytes, total)
+            self.size += file.size
+            tell(self.size, total)
 
     def _key(self, number: int) -> bytes:
         """Of the run that wrote a chunk. Raises Forged."""

@@ -176,7 +176,7 @@ def take(
     objects.settle()
     _save(folder, work.fresh)
     remember(folder, msgspec.structs.replace(
-        memory, number=number, hash=suite.hash(data), distrusted=[],
+        memory, number=number, hash=suite.hash(data), distrusted=[], time=now,
         identity=memory.identity or suite.hash(identity), recovery=memory.recovery or suite.hash(recovery),
     ))  # fmt: skip
     pruned = _prune(objects, before, stays, chunks)

@@ -163,10 +163,10 @@ def test_mistakes_are_told(still, tmp_path, phrase):
     wrong = tmp_path / "wrong"
     wrong.write_text("no such spring")
     assert "passphrase does not open" in baotu(
-        "restore", kept, tmp_path / "x", "--passphrase-file", wrong, code=1
+        "restore", kept, tmp_path / "x", "--passphrase-file", wrong, code=2
     )
     assert "holds no backups" in baotu(
-        "restore", tmp_path / "empty", "--passphrase-file", phrase, code=1
+        "restore", tmp_path / "empty", "--passphrase-file", phrase, code=2
     )
     other = tmp_path / "other" / "baotu.toml"
     other.parent.mkdir()
@@ -178,7 +178,7 @@ def test_mistakes_are_told(still, tmp_path, phrase):
     told = baotu("restore", kept, "--verify", "--passphrase-file", phrase, code=2)
     assert "✗" in told and victim.name in told
     assert "rolled back" in baotu(
-        "restore", kept, "--verify", "--at-least", 2, "--passphrase-file", phrase, code=1
+        "restore", kept, "--verify", "--at-least", 2, "--passphrase-file", phrase, code=2
     )
 
 

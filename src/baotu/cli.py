@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from baotu import cli_keep
 from baotu.cli_devices import ca, device
 from baotu.sdk.errors import BaotuError, ConfigError
 from baotu.sdk.messages import SEAM, bilingual, halves
@@ -33,6 +34,9 @@ app.add_typer(token, name="token")
 app.add_typer(fault, name="fault")
 app.add_typer(ca, name="ca")
 app.add_typer(device, name="device")
+app.add_typer(cli_keep.secret, name="secret")
+app.command("backup")(cli_keep.backup)
+app.command("restore")(cli_keep.restore)
 
 Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
 Data = Annotated[
@@ -209,20 +213,6 @@ def export(
 
     until = end or datetime.now(UTC).isoformat()
     _guarded(lambda: typer.echo(export_history(config, data, out, tuple(tag), start, until)))
-
-
-@app.command()
-def backup(
-    to: Annotated[
-        Path, typer.Argument(help="目标文件夹，必须不存在 Folder to write, must not exist")
-    ],
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """备份节点的数据，运行时也可以 Back a node's data up, also while it runs."""
-    from baotu.house.offline import backup as back_up
-
-    _guarded(lambda: typer.echo(back_up(config, data, to)))
 
 
 @app.command("verify-log")

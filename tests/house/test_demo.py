@@ -191,10 +191,18 @@ class TestDemo:
     def test_a_backup_of_the_running_node_opens_as_a_node(self, demo, tmp_path):
         run = [sys.executable, "-m", "baotu.cli"]
         data = ["--data", str(demo.folder / "data")]
+        phrase = tmp_path / "phrase"
+        phrase.write_text("a passphrase for the test")
+        given = ["--passphrase-file", str(phrase)]
         done = subprocess.run(
-            [*run, "backup", str(tmp_path / "copy"), *data],
+            [*run, "backup", str(tmp_path / "kept"), *data, *given],
             capture_output=True,
             text=True,
+            timeout=120,
+        )
+        subprocess.run(
+            [*run, "restore", str(tmp_path / "kept"), str(tmp_path / "copy"), *given],
+            check=True,
             timeout=120,
         )
         export = [
@@ -203,7 +211,7 @@ class TestDemo:
             "--tag",
             f"{PUMP}/flow",
             "--data",
-            str(tmp_path / "copy"),
+            str(tmp_path / "copy" / "data"),
         ]
         exported = subprocess.run([*run, *export], capture_output=True, text=True, timeout=120)
 

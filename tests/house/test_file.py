@@ -144,5 +144,5 @@ def test_the_password_file_of_the_records_lies_beside_the_configuration(tmp_path
     text = '[records]\nurl = "postgresql://li@[::1]/baotu"\npassword_file = "word"\n'
     records = load(tmp_path / "node.toml", text).basics.records
 
-    assert records.password() == "geheim"
+    assert records.revealed() == "geheim"
     assert "geheim" not in repr(records)

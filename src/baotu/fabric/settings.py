@@ -25,7 +25,9 @@ class FabricSettings:
     certificate_file: str = setting(
         "", path="config", title="TLS 本节点证书文件 File of this node's certificate"
     )
-    key_file: str = setting("", path="config", title="TLS 私钥文件 File of its private key")
+    key_file: str = setting(
+        "", path="config", secret=True, title="TLS 私钥文件 File of its private key"
+    )
     let_anyone_link_without_encryption: bool = setting(
         False,
         title="不安全:允许无加密、无认证的远程连接 INSECURE: links beyond this machine without encryption "

@@ -26,13 +26,14 @@ Deeds = Mapping[str, Callable[..., Any]]
 class Control:
     """Serves named deeds; arguments and answers are JSON."""
 
-    def __init__(self, folder: Path, deeds: Deeds) -> None:
+    def __init__(self, folder: Path, deeds: Deeds, clean: Callable[[str], str] = str) -> None:
+        """clean: takes out of a refusal what nobody may see."""
         self.path = folder / NAME
         self.path.unlink(missing_ok=True)  # of a node that was killed; the data lock keeps out two
         before = os.umask(0o077)
         try:
             self._server = socketserver.ThreadingUnixStreamServer(
-                _short(self.path), _handler(deeds)
+                _short(self.path), _handler(deeds, clean)
             )
         finally:
             os.umask(before)
@@ -52,16 +53,16 @@ class Control:
         self.path.unlink(missing_ok=True)
 
 
-def _handler(deeds: Deeds) -> type[socketserver.StreamRequestHandler]:
+def _handler(deeds: Deeds, clean: Callable[[str], str]) -> type[socketserver.StreamRequestHandler]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             line = self.rfile.readline(LONGEST)
-            self.wfile.write(msgspec.json.encode(_answer(deeds, line)) + b"\n")
+            self.wfile.write(msgspec.json.encode(_answer(deeds, line, clean)) + b"\n")
 
     return Handler
 
 
-def _answer(deeds: Deeds, line: bytes) -> dict[str, Any]:
+def _answer(deeds: Deeds, line: bytes, clean: Callable[[str], str]) -> dict[str, Any]:
     try:
         asked = msgspec.json.decode(line, type=dict[str, Any])
         name = asked.pop("do", "")
@@ -69,9 +70,9 @@ def _answer(deeds: Deeds, line: bytes) -> dict[str, Any]:
             return {"error": f"cannot {name!r}; can: {', '.join(sorted(deeds))}"}
         return {"answer": deeds[name](**asked)}
     except BaotuError as error:
-        return {"error": str(error)}
+        return {"error": clean(str(error))}
     except (OSError, ValueError, TypeError, msgspec.MsgspecError) as error:
-        return {"error": f"{type(error).__name__}: {error}"}
+        return {"error": clean(f"{type(error).__name__}: {error}")}
 
 
 def ask(folder: Path, do: str, deadline_s: float = 600.0, **arguments: Any) -> Any:

@@ -18,6 +18,7 @@ from baotu.kernel.config import literal
 from baotu.sdk import ConfigError, Invalid, Unreachable
 from baotu.sdk.app import seconds as seconds_of
 from baotu.sdk.trust import ROLES
+from baotu.trust.secrets import Scrubber
 
 from .file import HouseConfig, load
 from .node import Node
@@ -96,7 +97,8 @@ class PlantProcess:
 
 def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> None:
     """Plant and platform, until Ctrl-C. Data under `data` survive a restart."""
-    set_up_log()
+    scrubber = Scrubber()
+    set_up_log(scrubber=scrubber)
     folder = data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     say("启动示例工厂 starting the demo plant …")
@@ -107,7 +109,8 @@ def run_demo(data: Path, listen: str, faults: Sequence[str], seconds: float) -> 
         with path.open("a", encoding="utf-8") as file:
             file.write(bridges(int(ready["ports"]["mqtt"])))
         config = adjusted(load(path, data=folder / "data"), "all", listen)
-        node = Node(without_phones(config), faults=PlantFaults(str(ready["ports"]["control"])))
+        faults_ = PlantFaults(str(ready["ports"]["control"]))
+        node = Node(without_phones(config), faults=faults_, scrubber=scrubber)
         say("启动平台 starting the platform …")
         until_told(node, _visitors, seconds)
     finally:
@@ -157,7 +160,8 @@ def run_replay(
     file: Path, speed: float, data: Path, listen: str, loop: bool, once: bool, period: str
 ) -> None:
     """Play a recorded file through driver, link, history and console."""
-    set_up_log()
+    scrubber = Scrubber()
+    set_up_log(scrubber=scrubber)
     if not file.is_file():
         raise ConfigError("没有这个文件 no such file", str(file), "name a recorded file")
     try:
@@ -170,7 +174,7 @@ def run_replay(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "replay.toml"
     path.write_text("\n".join(_replay_lines(file, spec)) + "\n", encoding="utf-8")
-    node = Node(adjusted(load(path, data=folder / "data"), "all", listen))
+    node = Node(adjusted(load(path, data=folder / "data"), "all", listen), scrubber=scrubber)
     until_told(node, _welcome, over=lambda: once and _played(node, spec.name))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import TimeoutError as TookTooLong
+from typing import Any
 
 from baotu.edge.edge import Edge
 from baotu.edge.feeds import Outside
@@ -15,10 +16,12 @@ from baotu.kernel.lifecycle import LoopThread, Stack
 from baotu.sdk import Samples, Tag
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Reply
+from baotu.trust.secrets import Resolver
 
 from .bridging import HubByLink
 from .file import DeviceLine, HouseConfig, ServerLine
 
+Opened = Callable[[Any, str], Any]
 GRACE_S = 0.5  # beyond a write's deadline, for its answer to come back
 
 
@@ -32,10 +35,11 @@ class Field:
         board: HealthBoard,
         clock: Clock,
         ask: Outside | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         """ask: carries writes of outside clients through the platform's chain; None: to the hub
-        by the link."""
-        basics = config.basics
+        by the link. resolver: opens secrets that settings refer to."""
+        basics, self._resolver = config.basics, resolver
         self.name, self.clock, self.board = basics.node.name, clock, board
         self._stack = Stack()
         folder = basics.node.data / "edge"
@@ -56,7 +60,7 @@ class Field:
 
     def start(self) -> None:
         """Raises ConfigError when devices do not hold together; then nothing runs."""
-        devices, servers = specs(self._config.devices), served(self._config.servers)
+        devices, servers = self._specs(self._config)
         self.loop.call(self.edge.start(devices, servers=servers), deadline_s=60.0)
         self._stack.add("edge", lambda: self.loop.call(self.edge.stop(), deadline_s=15.0))
 
@@ -65,8 +69,13 @@ class Field:
 
     def apply(self, config: HouseConfig) -> list[str]:
         """Start, stop and change what differs. Raises ConfigError, with nothing changed."""
-        devices, servers = specs(config.devices), served(config.servers)
+        devices, servers = self._specs(config)
         return self.loop.call(self.edge.apply(devices, servers=servers), deadline_s=60.0)
+
+    def _specs(self, config: HouseConfig) -> tuple[list[DeviceSpec], list[ServerSpec]]:
+        """Secrets are opened here, where their users begin. Raises ConfigError."""
+        open_ = self._resolver.settings if self._resolver else _as_it_is
+        return specs(config.devices, open_), served(config.servers, open_)
 
     def tags(self) -> Sequence[Tag]:
         return self.edge.tags()
@@ -85,13 +94,18 @@ class Field:
             )
 
 
-def specs(lines: Sequence[DeviceLine]) -> list[DeviceSpec]:
+def _as_it_is(settings: Any, whose: str) -> Any:
+    return settings
+
+
+def specs(lines: Sequence[DeviceLine], opened: Opened = _as_it_is) -> list[DeviceSpec]:
+    """opened: gives settings with the secrets they refer to."""
     return [
         DeviceSpec(
             name=line.common.name,
             driver=line.common.driver,
             entry=line.entry,
-            settings=line.settings,
+            settings=opened(line.settings, f"device {line.common.name}"),
             tags=line.tags,
             period_s=line.common.period_s,
             discover=line.common.accept
@@ -102,13 +116,13 @@ def specs(lines: Sequence[DeviceLine]) -> list[DeviceSpec]:
     ]
 
 
-def served(lines: Sequence[ServerLine]) -> list[ServerSpec]:
+def served(lines: Sequence[ServerLine], opened: Opened = _as_it_is) -> list[ServerSpec]:
     return [
         ServerSpec(
             name=line.common.name,
             driver=line.common.driver,
             entry=line.entry,
-            settings=line.settings,
+            settings=opened(line.settings, f"server {line.common.name}"),
             under=line.common.under,
             gate=line.common.gate(),
         )

@@ -14,11 +14,13 @@ from baotu.kernel.registry import Registry
 from baotu.kernel.toml import Document
 from baotu.sdk import App, Asset, AssetType, ConfigError, DriverEntry, Property, Tag
 from baotu.sdk.asset import Zone
+from baotu.sdk.secret import referred
 from baotu.sdk.settings import described
 from baotu.sdk.tags import Tags
 
 from .settings import SECTIONS, Basics, DeviceSettings, ServerSettings
 
+PLACED = ("console", "fabric", "records", "secrets", "backup")
 LISTS = ("asset", "asset_type", "device", "server", "zone")
 _TAG_KEYS = {
     ("type" if f.name == "asset_type" else f.name): f.name
@@ -111,9 +113,9 @@ class _House:
         self.places = {"config": base, "data": kept}
         node = replace(node, data=kept, plugins=base / node.plugins if node.plugins else None)
         self.registry = Registry(node.plugins)
-        placed = {
-            name: self.placed(getattr(basics, name)) for name in ("console", "fabric", "records")
-        }
+        placed = {name: self.placed(getattr(basics, name)) for name in PLACED}
+        for name in PLACED:
+            self.in_the_clear(getattr(basics, name), (name,))
         return HouseConfig(
             path=self.path,
             text=self.text,
@@ -215,14 +217,36 @@ class _House:
         own = self.reader.make(
             side.Settings, {k: v for k, v in table.items() if k not in ours}, key
         )
-        return (shared, entry, self.placed(own)) if shared and own else None
+        if not shared or not own:
+            return None
+        self.in_the_clear(own, key, shared.name)
+        return shared, entry, self.placed(own)
+
+    def in_the_clear(self, settings: Any, key: tuple[str | int, ...], whose: str = "") -> None:
+        """A warning for each secret that stands in the file itself."""
+        for line in fields(settings):
+            facts, text = described(line), getattr(settings, line.name)
+            if not facts["secret"] or facts["path"] or not text or referred(text):
+                continue
+            name = f"{whose or key[0]}-{line.name}".lower().replace("_", "-").replace(" ", "-")
+            self.warnings.append(
+                ConfigError(
+                    f"{line.name} is written in the file for everyone to read",
+                    self.reader.document.where((*key, line.name)),
+                    f'baotu secret set {name}, then write {line.name} = "secret:{name}"',
+                )
+            )
 
     def placed(self, settings: Any) -> Any:
         """The same with absolute paths, wherever the program was started."""
         texts = {
             f.name: (getattr(settings, f.name), described(f)["path"]) for f in fields(settings)
         }
-        moved = {n: str((self.places[w] / v).absolute()) for n, (v, w) in texts.items() if v and w}
+        moved = {
+            n: str((self.places[w] / v).absolute())
+            for n, (v, w) in texts.items()
+            if v and w and not referred(v)
+        }
         return replace(settings, **moved) if moved else settings
 
     def device(self, table: Any, key: tuple[str | int, ...]) -> DeviceLine | None:

@@ -19,6 +19,7 @@ from baotu.kernel.approvals import Approvals
 from baotu.kernel.audit import AuditReader
 from baotu.kernel.board import HealthBoard
 from baotu.kernel.bridge import OutsideWrites
+from baotu.kernel.commit import Body, Deed
 from baotu.kernel.effects import Chain
 from baotu.kernel.evidence import EvidenceReader
 from baotu.kernel.facts import Reach
@@ -32,7 +33,20 @@ from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
 from baotu.kernel.writes import Writes
 from baotu.records import open_store
-from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
+from baotu.sdk import (
+    Alarm,
+    App,
+    Caller,
+    ConfigError,
+    Evidence,
+    Fact,
+    Invalid,
+    Priority,
+    Refused,
+    Samples,
+    Tag,
+    Unreachable,
+)
 from baotu.sdk.clock import Clock
 from baotu.sdk.link import Bridged, SignIn
 from baotu.sdk.ports import Actuators
@@ -42,19 +56,25 @@ from baotu.sdk.view import in_language
 from baotu.sdk.writing import Authenticator
 from baotu.trust.audit.app import Audit
 from baotu.trust.audit.desk import AuditDesk
+from baotu.trust.backup.app import Backups
 from baotu.trust.devices.app import Devices
 from baotu.trust.oidc.clients import Oidc
 from baotu.trust.people import People
 from baotu.trust.people import Service as PeopleService
 from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeeper
+from baotu.trust.secrets import Resolver, Scrubber
+from baotu.trust.secrets.app import Secrets
 
 from .auditing import audit_watch
 from .authority import start_devices
 from .file import HouseConfig
 from .outsiders import Outsiders
 from .proofs import Prover
+from .vault import resolver_of
 
 log = structlog.get_logger("baotu.hub")
+NO_TAG = -1  # an alarm of the platform itself
+PROVED = "备份已恢复到新文件夹，逐字节、逐表一致 A backup was restored and is the same, byte by byte and table by table"
 LOCAL = "local"  # whoever may open the control socket; policies call it Platform::"local"
 
 
@@ -76,13 +96,15 @@ class Hub:
     """Rooms of a node that keeps. `link` is set by the node when its wire is open.
 
     outsiders: who signs in to our servers; the accounts of this platform unless it is said.
+    resolver: opens secrets that settings refer to; by default that of the configuration.
     """
 
     def __init__(
         self, config: HouseConfig, board: HealthBoard, clock: Clock,
-        outsiders: Authenticator | None = None,
+        outsiders: Authenticator | None = None, resolver: Resolver | None = None,
     ) -> None:  # fmt: skip
         self.config, self.board, self.clock = config, board, clock
+        self.resolver = resolver or resolver_of(config, Scrubber())
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
         self.link: Any = None  # fabric.hub.HubLink
@@ -95,7 +117,10 @@ class Hub:
         self.live = LiveBus()
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
-        self.apps = made_apps(config)
+        self.backups = Backups()
+        self.apps = [
+            *made_apps(config), Secrets.over(self.resolver.store), self.backups,
+        ]  # fmt: skip
         self.chain = self._chain(data)
         self.policies = PolicyKeeper(self.chain.store, self.policy, self.clock)
         for app in self.apps:
@@ -118,7 +143,7 @@ class Hub:
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
-        store = open_store(self.config.basics.records, data)
+        store = open_store(self.resolver.settings(self.config.basics.records, "[records]"), data)
         self._stack.add("records", store.close)
         granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(
@@ -214,6 +239,18 @@ class Hub:
             self.chain.note("fabric", what, caller, "noted", why)
         except Unreachable as away:  # the link must go on without its line in the audit
             log.warning("not in the audit", what=what, why=why, records=str(away))
+
+    def backup_alarm(self, why: str, active: bool) -> None:
+        alarm = Alarm(NO_TAG, self.clock.now(), active, why, kind="backup", priority=Priority.HIGH)
+        self._told("backups", "watch", alarm)
+
+    def backup_proved(self, figures: Mapping[str, str | int]) -> None:
+        self._told("backups", "prove", Evidence("3.5", PROVED, figures, "/app/backups"))
+
+    def _told(self, app: str, name: str, fact: Fact) -> None:
+        caller = Caller("platform", self.organisation, frozenset(), kind="platform")
+        body: Body = lambda records: (None, (fact,))  # noqa: E731 - a fact and nothing else
+        self.chain.submit(Deed(app=app, name=name, caller=caller, body=body, audited=False))
 
     # for the console ----------------------------------------------------------
 

@@ -26,7 +26,10 @@ from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
 from baotu.sdk.ports import Faults
 from baotu.sdk.writing import Authenticator
+from baotu.trust.secrets import Scrubber
 
+from . import vault
+from .backup import BackupKeeper, NodeBackup, sentence, tidy
 from .bridging import HubHere
 from .cards import AppCards
 from .control import Control
@@ -35,7 +38,7 @@ from .doorway import Doorway
 from .field import Field
 from .file import HouseConfig
 from .hub import Hub
-from .offline import copy_node, export_tags
+from .offline import export_tags
 from .settings import ConsoleSettings, address
 from .web import ToTls, WebThread, bound, reaches_beyond, secured
 
@@ -60,12 +63,18 @@ class Node:
         clock: Clock | None = None,
         faults: Faults | None = None,
         people: Authenticator | None = None,
+        scrubber: Scrubber | None = None,
     ) -> None:
-        """people: who signs in to our servers, instead of the accounts of this platform."""
+        """people: who signs in to our servers, instead of the accounts of this platform. scrubber: the
+        one that logs go through, if somebody has set up logs."""
         self.people = people
         self.config, self.clock, self.faults = config, clock or SystemClock(), faults
         self.role = config.basics.node.role
-        self.board = HealthBoard(config.basics.node.name, told=("device", "server"))
+        self.scrubber = scrubber or Scrubber()
+        self.resolver = vault.resolver_of(config, self.scrubber)
+        self.board = HealthBoard(
+            config.basics.node.name, told=("device", "server"), clean=self.scrubber.clean
+        )
         self.hub: Hub | None = None
         self.field: Field | None = None
         self.doorway: Doorway | None = None
@@ -84,7 +93,7 @@ class Node:
         basics, data = self.config.basics, self.config.basics.node.data
         listening, tls = self._listening() if self.role != "edge" else (None, None)
         self._lock(data)
-        wire = open_wire(basics.fabric, self.role)
+        wire = open_wire(self.resolver.settings(basics.fabric, "[fabric]"), self.role)
         self._stack.add("wire", wire.close)
         if self.role != "edge":
             self._start_hub(wire)
@@ -92,7 +101,9 @@ class Node:
             self._start_field(wire)
         if self.hub is not None and listening is not None:
             self._start_console(self.hub, listening, tls)
-        control = Control(data, self._deeds())
+        self.resolver.store.changed = self._secret_changed
+        self._start_backup(data)
+        control = Control(data, self._deeds(), self.scrubber.clean)
         self._stack.add("control", control.close)
 
     def stop(self) -> None:
@@ -159,9 +170,29 @@ class Node:
             )
         )  # fmt: skip
 
+    def _start_backup(self, data: Path) -> None:
+        tidy(data)
+        basics, hub = self.config.basics, self.hub
+        password = self.resolver.settings(basics.records, "[records]").revealed()
+        backup = self.backup = NodeBackup(
+            self.config, self.clock.now, hub.history if hub else None, password,
+            lambda: hub.plant.tags(limit=1).total if hub else 0,
+        )  # fmt: skip
+        if not basics.backup.to:
+            return
+        phrase = self.resolver.settings(basics.backup, "[backup]").passphrase
+        keeper = BackupKeeper(
+            backup, self.board, self.clock, lambda: phrase,
+            hub.backup_alarm if hub else _nobody_hears, hub.backup_proved if hub else _nothing_proved,
+        )  # fmt: skip
+        if hub is not None:
+            hub.backups.status, hub.backups.ask = lambda: keeper.state, keeper.ask
+        keeper.start()
+        self._stack.add("backup", keeper.stop)
+
     def _start_hub(self, wire: Any) -> None:
         basics = self.config.basics
-        hub = self.hub = Hub(self.config, self.board, self.clock, self.people)
+        hub = self.hub = Hub(self.config, self.board, self.clock, self.people, self.resolver)
         self._stack.add("hub", hub.stop)
         hub.start()
         self.doorway = Doorway(hub.people, lambda: self.address)
@@ -179,7 +210,7 @@ class Node:
         if self.hub is not None:
             here = HubHere(self.hub.bridge(), self.config.basics.node.name)
             self._stack.add("outside writes", here.close)
-        field = self.field = Field(self.config, wire, self.board, self.clock, here)
+        field = self.field = Field(self.config, wire, self.board, self.clock, here, self.resolver)
         self._stack.add("field", field.stop)
         field.start()
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
@@ -250,6 +281,14 @@ class Node:
             self.hub.configure(config)
         self.config = config
 
+    def _secret_changed(self, name: str) -> None:
+        """Who uses it begins again with the new value; a reference that is gone changes nothing."""
+        try:
+            if self.field is not None:
+                self.field.apply(self.config)
+        except ConfigError as error:
+            log.warning("devices go on with the secrets they have", why=str(error))
+
     def _audited(self, caller: Caller, outcome: str, reason: str) -> None:
         if self.hub is not None:
             self.hub.chain.note("config", "replace", caller, outcome, reason, "config.change")
@@ -257,11 +296,12 @@ class Node:
     # the control socket -------------------------------------------------------
 
     def _deeds(self) -> Mapping[str, Any]:
-        deeds: dict[str, Any] = {"status": self._status}
+        deeds: dict[str, Any] = {
+            "status": self._status, "secret": self._secret, "backup": self._backup,
+        }  # fmt: skip
         if self.hub is not None:
             deeds |= {
                 "export": self._export,
-                "backup": self._backup,
                 "call": self.hub.call,
                 "write": self.hub.write,
             }
@@ -270,6 +310,13 @@ class Node:
         if self.faults is not None:
             deeds |= {"faults": self.faults.faults, "fault": self._fault}
         return deeds
+
+    def _secret(self, what: dict[str, Any]) -> Any:
+        """On a hub through the chain, with its policy and audit; an edge has a store of its own."""
+        do, arguments = what.pop("do"), what
+        if self.hub is not None:
+            return self.hub.call(f"secrets.{do}", arguments)
+        return vault.deed(self.resolver.store, do, arguments)
 
     def _status(self) -> dict[str, Any]:
         bad = [
@@ -283,9 +330,8 @@ class Node:
         hub = self._need_hub()
         return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
 
-    def _backup(self, to: str) -> str:
-        basics = self.config.basics
-        return copy_node(basics.node.data, self._need_hub().history, Path(to), basics.records)
+    def _backup(self, to: str, phrase: str = "") -> str:
+        return sentence(to, *self.backup.take(to, phrase))
 
     def _fault(self, name: str, on: bool) -> bool:
         if self.faults is not None:
@@ -296,3 +342,11 @@ class Node:
         if self.hub is None:
             raise Refused("this node is an edge: ask its hub")
         return self.hub
+
+
+def _nobody_hears(why: str, active: bool) -> None:
+    """An edge has no alarms of its own: its board tells the hub."""
+
+
+def _nothing_proved(figures: Mapping[str, str | int]) -> None:
+    """Evidence is kept by hubs."""

@@ -3,22 +3,26 @@ files when it does not."""
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
 
 from baotu.assets import PlantModel, tagfile
 from baotu.history.duck import DuckHistory
-from baotu.records import FILE, RecordsSettings, plainly
 from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.ports import Format, History, Plant
 from baotu.sdk.samples import nanoseconds
+from baotu.trust.backup.form import IDENTITY
+from baotu.trust.backup.objects import Folder
+from baotu.trust.backup.restore import restore
+from baotu.trust.secrets import Scrubber
 
+from .backup import NodeBackup, proved, report, sentence, tidy
 from .control import ask, node_folder, running
 from .file import load
+from .vault import resolver_of
 
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
 ASSETS = "assets.db"
@@ -73,58 +77,55 @@ def export_tags(
     return history.export(out, ids, start, end, cast(Format, FORMATS[out.suffix]))
 
 
-def backup(config: Path, data: Path | None, to: Path) -> str:
-    """A consistent copy of a node's data in a new folder; a sentence on what it covers. Raises
-    ConfigError when the folder is there already."""
-    if to.exists():
-        raise ConfigError("is there already", str(to), "name a folder that does not exist")
-    folder = data_folder(config, data)
+def backup(config: Path, data: Path | None, to: Path | None, phrase: Callable[[], str]) -> str:
+    """Add a backup to the store `to`, by default that of the configuration; a sentence on what it
+    covers. phrase: asked for when the store is new. Raises ConfigError, Invalid, Unreachable."""
+    text = None if config.exists() or data is None else ""
+    loaded = load(config, text, data=node_folder(data) if data else None)
+    folder = loaded.basics.node.data
+    store = str(to.absolute()) if to is not None else loaded.basics.backup.to
+    if not store:
+        raise ConfigError("to is not set", "[backup]", "name a folder: baotu backup TO")
+    word = "" if (Path(store) / IDENTITY).exists() else phrase()
     if running(folder):
-        return str(ask(folder, "backup", to=str(to.absolute()), deadline_s=3600.0))
+        return str(ask(folder, "backup", to=store, phrase=word, deadline_s=24 * 3600.0))
     _must_exist(folder)
-    records = load(config).basics.records if config.exists() else RecordsSettings()
-    history = DuckHistory(folder / "history")
+    tidy(folder)
+    history = DuckHistory(folder / "history") if (folder / "history").exists() else None
     try:
-        return copy_node(folder, history, to, records)
+        password = resolver_of(loaded, Scrubber()).settings(loaded.basics.records, "[records]")
+        made = NodeBackup(loaded, time.time_ns, history, password.revealed(), lambda: _tags(folder))
+        return sentence(store, *made.take(store, word))
     finally:
-        history.close()
+        if history is not None:
+            history.close()
 
 
-def copy_node(folder: Path, history: DuckHistory, to: Path, records: RecordsSettings) -> str:
-    """History, databases and the edge's own files; says what it covers, and what not. A failure
-    leaves no folder that looks like a backup."""
-    part = to.with_name(to.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    history.backup(part / "history")
-    covers = ["history"]
-    for name in (ASSETS,) if records.url else (ASSETS, FILE):  # a file of before is not ours
-        if (folder / name).exists():
-            _copy_database(folder / name, part / name)
-            covers.append(name.removesuffix(".db"))
-    if (folder / "edge").exists():
-        shutil.copytree(
-            folder / "edge", part / "edge", ignore=shutil.ignore_patterns("log", "recordings")
-        )
-        covers.append("edge")
-    part.rename(to)
-    size = sum(p.stat().st_size for p in to.rglob("*") if p.is_file())
-    return f"{to}: {size / 1e6:.1f} MB: {', '.join(covers)}{_without(records)}"
+def _tags(folder: Path) -> int:
+    plant = PlantModel(folder / ASSETS)
+    try:
+        return plant.tags(limit=1).total
+    finally:
+        plant.close()
 
 
-def _copy_database(source: Path, target: Path) -> None:
-    old, new = sqlite3.connect(source), sqlite3.connect(target)
-    with new:
-        old.backup(new)
-    old.close()
-    new.close()
-
-
-def _without(records: RecordsSettings) -> str:
-    if not records.url:
-        return ""
-    where = plainly(records.url)
-    return f"; 不含记录 without the records: they are in {where}, take them with pg_dump '{where}'"
+def bring_back(
+    store: Path, into: Path | None, phrase: str, verify: bool, number: int, least: int
+) -> list[str]:
+    """Restore into a new folder, or only prove; lines for people. Raises ConfigError, RuntimeError
+    that holds the faults when there are any."""
+    objects = Folder(store)
+    if verify:
+        told, wrong = proved(objects, phrase, into, number=number, least=least)
+    else:
+        told, wrong = restore(objects, phrase, into, number=number, least=least), []
+    lines = report(told, wrong)
+    if told.faults or wrong:
+        raise RuntimeError("\n    ".join(lines))
+    if into is not None:
+        start = f"baotu run --config {into / told.facts['config']} --data {into / 'data'}"
+        lines.append(f"启动 start it: {start}")
+    return lines
 
 
 def write_tags(config: Path, out: Path) -> str:
@@ -136,7 +137,7 @@ def write_tags(config: Path, out: Path) -> str:
 
 
 def _must_exist(folder: Path) -> None:
-    if not (folder / "history").exists():
+    if not (folder / "history").exists() and not (folder / "edge").exists():
         raise ConfigError(
             "holds no data of a node", str(folder), "give --data or --config of the node"
         )

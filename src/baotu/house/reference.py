@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 
-from baotu.kernel.config import literal, sample
+from baotu.kernel.config import SECRET, literal, sample
 from baotu.kernel.registry import Registry
 from baotu.sdk import ConfigError
 from baotu.sdk.asset import Zone
@@ -118,7 +118,7 @@ def _table(kind: type) -> list[str]:
         )
         low, high = ("" if b is None else f"{b:g}" for b in (facts["low"], facts["high"]))
         bounds = f"{low} … {high}" if low or high else ""
-        words = " \\| ".join(facts["choices"])
+        words = " \\| ".join(facts["choices"]) or (f"`{SECRET}`" if facts["secret"] else "")
         rows.append(
             f"| `{line.name}` | {default or '—'} | {' '.join(x for x in (facts['unit'], bounds, words) if x)} | {facts['title']} |"
         )

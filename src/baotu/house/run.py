@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import resource
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import cast
 import structlog
 
 from baotu.sdk import ConfigError
+from baotu.trust.secrets import Scrubber
 
 from .file import HouseConfig, load
 from .memory import few_arenas, large_ones_apart, no_search_through_all_objects, settle
@@ -30,11 +32,13 @@ SETTLED_S = 30.0  # by then devices are connected and servers are up
 
 def run_node(path: Path, role: str, data: Path | None, listen: str) -> None:
     """`baotu run`: raises ConfigError before anything has started."""
-    set_up_log()
+    scrubber = Scrubber()
+    set_up_log(scrubber=scrubber)
+    no_core_dumps()
     config = adjusted(load(path, data=data), role, listen)
     for warning in config.warnings:
         say(f"! {warning}")
-    until_told(Node(config), _ready)
+    until_told(Node(config, scrubber=scrubber), _ready)
 
 
 def _ready(node: Node) -> None:
@@ -110,11 +114,21 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def set_up_log(level: int = logging.INFO) -> None:
-    """Logs to standard error, one line each; libraries only when something is wrong."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
-    )
+def no_core_dumps() -> None:
+    """A core dump holds every secret that is in use."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def set_up_log(level: int = logging.INFO, scrubber: Scrubber | None = None) -> None:
+    """Logs to standard error, one line each; libraries only when something is wrong.
+
+    scrubber: takes secrets out of everything that is logged, and of the last traceback.
+    """
+    scrubber = scrubber or Scrubber()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(scrubber.formatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    scrubber.watch_programs_end()
     for name in ("asyncua", "amqtt", "transitions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they log what they raise, and we tell
     structlog.configure(
@@ -122,6 +136,7 @@ def set_up_log(level: int = logging.INFO) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
+            scrubber,
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -14,9 +14,11 @@ from baotu.kernel.guard import WriteSettings
 from baotu.records.settings import RecordsSettings
 from baotu.sdk import ConfigError, setting
 from baotu.trust.audit.settings import AuditSettings
-from baotu.trust.devices.settings import TrustSettings
+from baotu.trust.backup.settings import BackupSettings
+from baotu.trust.devices.settings import TrustSettings as DevicesSettings
 from baotu.trust.people.settings import PeopleSettings
 from baotu.trust.policy.settings import PolicySettings
+from baotu.trust.secrets.settings import SecretsSettings
 
 Role = Literal["all", "edge", "hub"]
 
@@ -176,6 +178,15 @@ class AppsSettings:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrustSettings:
+    suite: str = setting(
+        "international",
+        title="密码套件 Cipher suite: Ed25519, SHA-256, AES; or 国密 SM2, SM3, SM4",
+        choices=("international", "guomi"),
+    )
+
+
 SECTIONS: dict[str, type] = {
     "node": NodeSettings,
     "console": ConsoleSettings,
@@ -186,7 +197,10 @@ SECTIONS: dict[str, type] = {
     "edge": EdgeSettings,
     "jobs": JobSettings,
     "apps": AppsSettings,
-    "devices": TrustSettings,
+    "trust": TrustSettings,
+    "secrets": SecretsSettings,
+    "backup": BackupSettings,
+    "devices": DevicesSettings,
     "audit": AuditSettings,
     "policy": PolicySettings,
     "writes": WriteSettings,
@@ -206,7 +220,10 @@ class Basics:
     edge: EdgeSettings = field(default_factory=EdgeSettings)
     jobs: JobSettings = field(default_factory=JobSettings)
     apps: AppsSettings = field(default_factory=AppsSettings)
-    devices: TrustSettings = field(default_factory=TrustSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    secrets: SecretsSettings = field(default_factory=SecretsSettings)
+    backup: BackupSettings = field(default_factory=BackupSettings)
+    devices: DevicesSettings = field(default_factory=DevicesSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     writes: WriteSettings = field(default_factory=WriteSettings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -12,14 +14,24 @@ log = structlog.get_logger("baotu.health")
 
 
 class HealthBoard:
-    """Implements `sdk.ports.Board`. told: kinds whose owners log their changes themselves."""
+    """Implements `sdk.ports.Board`. told: kinds whose owners log their changes themselves.
 
-    def __init__(self, node: str = "", told: tuple[str, ...] = ()) -> None:
-        self._node, self._told = node, told
+    clean: takes out of a reason what nobody may see.
+    """
+
+    def __init__(
+        self,
+        node: str = "",
+        told: tuple[str, ...] = (),
+        clean: Callable[[str], str] = str,
+    ) -> None:
+        self._node, self._told, self._clean = node, told, clean
         self._lock = threading.Lock()
         self._of: dict[tuple[str, str, str], Health] = {}
 
     def put(self, health: Health) -> None:
+        if health.why and (why := self._clean(health.why)) != health.why:
+            health = replace(health, why=why)
         with self._lock:
             key = (health.node or self._node, health.kind, health.name)
             before = self._of.get(key)

@@ -20,6 +20,7 @@ from baotu.sdk.settings import described
 from .toml import Document, Key
 
 Made = TypeVar("Made")
+SECRET = "secret:NAME"  # how a secret is written: `baotu secret set NAME` keeps its value
 _WORDS = {
     str: "a text",
     int: "a whole number",
@@ -156,6 +157,8 @@ def sample(kind: type, table: str = "") -> Iterator[str]:
             about += f" [{facts['unit']}]"
         if facts["choices"]:
             about += f" [{' | '.join(facts['choices'])}]"
+        if facts["secret"]:
+            about += f" [{SECRET}]"
         if about:
             yield f"# {about}"
         required = line.default is MISSING and line.default_factory is MISSING

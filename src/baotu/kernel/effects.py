@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -122,8 +122,8 @@ class Chain:
                 body=body,
                 permission=handler.verb.permission,
                 key=key,
-                asked=digest(arguments) if key else "",
                 told_once=handler.mark.told_once,
+                asked=digest(arguments, handler.signature.secrets) if key else "",
             )
         )
 
@@ -236,5 +236,7 @@ class Chain:
         self.note(order.app, "write", order.caller, "refused", why, "tags.write")
 
 
-def digest(arguments: Mapping[str, Any]) -> str:
-    return hashlib.sha256(SORTED.encode(arguments).encode()).hexdigest()
+def digest(arguments: Mapping[str, Any], secrets: Collection[str] = ()) -> str:
+    """Of all arguments but the secret ones: a short secret is found again from its hash."""
+    told = {name: value for name, value in arguments.items() if name not in secrets}
+    return hashlib.sha256(SORTED.encode(told).encode()).hexdigest()

@@ -23,6 +23,7 @@ from pydantic import (
 from typing_extensions import TypedDict  # pydantic refuses typing.TypedDict before Python 3.12
 
 from baotu.sdk import Call, ConfigError, Invalid, Records, Samples, Table, Window, money, view
+from baotu.sdk.secret import Secret
 
 GIVEN = (Records, Call, Samples, Window)
 VIEWS = (view.View, *get_args(view.View))
@@ -30,6 +31,11 @@ PLAIN = {
     int: Annotated[int, Field(ge=-(2**63), lt=2**63)],  # what a column of any store can hold
     datetime: AwareDatetime,
     Decimal: Annotated[Decimal, Field(decimal_places=2), AfterValidator(money)],
+    Secret: Annotated[
+        str,
+        Field(json_schema_extra={"format": "password", "writeOnly": True}),
+        AfterValidator(Secret),
+    ],
 }
 
 
@@ -56,6 +62,7 @@ class Signature:
             raise ConfigError(f"{bare[0]} has no annotation", where, f"write `{bare[0]}: int`")
         asked = {n: _argument(parameters[n], t) for n, t in hints.items() if n not in self.given}
         self.numbers = frozenset(n for n in asked if numeric(hints[n]))
+        self.secrets = frozenset(n for n in asked if plain(hints[n]) is Secret)
         form = TypedDict(handler.__name__, asked)  # type: ignore[misc] # made from values
         form.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
         try:
@@ -89,9 +96,14 @@ class Signature:
 
 def numeric(kind: Any) -> bool:
     """Whether an annotation asks for one number."""
+    return plain(kind) in (int, float, Decimal)
+
+
+def plain(kind: Any) -> Any:
+    """An annotation without what is said about it."""
     while get_origin(kind) is Annotated:
         kind = kind.__origin__
-    return kind in (int, float, Decimal)
+    return kind
 
 
 def _argument(parameter: inspect.Parameter, kind: Any) -> Any:

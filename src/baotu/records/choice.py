@@ -29,7 +29,7 @@ def open_store(settings: RecordsSettings, folder: Path) -> PooledStore:
     return _postgres()(
         settings.url,
         settings.readers,
-        password=settings.password(),
+        password=settings.revealed(),
         connect_s=settings.connect_s,
         wait_s=settings.wait_s,
     )
@@ -40,7 +40,7 @@ def look(settings: RecordsSettings) -> Mapping[str, str]:
     _postgres()
     from .postgres import look as look_at
 
-    return look_at(settings.url, settings.password(), settings.connect_s)
+    return look_at(settings.url, settings.revealed(), settings.connect_s)
 
 
 def _postgres() -> type[PostgresStore]:

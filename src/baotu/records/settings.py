@@ -17,12 +17,15 @@ ADVICE = 'write url = "postgresql://user@[::1]:5432/database"'
 
 @dataclass(frozen=True, kw_only=True)
 class RecordsSettings:
-    """The `[records]` table of the configuration file. It never holds a password."""
+    """The `[records]` table of the configuration file."""
 
     url: str = setting(
         "",
         title="PostgreSQL 地址，空则用内置的 SQLite 文件 "
         "Address of a PostgreSQL database, empty for the embedded SQLite file",
+    )
+    password: str = setting(
+        "", secret=True, title="密码，优先于下面两项 Password, goes before the next two"
     )
     password_env: str = setting(
         "BAOTU_RECORDS_PASSWORD",
@@ -58,12 +61,14 @@ class RecordsSettings:
         if secret:
             raise ConfigError(
                 "url holds a password, and everyone may read a configuration",
-                hint=f"take it out; put it into ${self.password_env} or a password_file",
+                hint='take it out; keep it by `baotu secret set records`, then write password = "secret:records"',
             )
 
-    def password(self) -> str:
-        """From the file, else from the environment; empty when neither has one (a socket, a
+    def revealed(self) -> str:
+        """The password: as set, from the file, else from the environment; empty when neither has one (a socket, a
         certificate, ~/.pgpass). Raises ConfigError naming the file that cannot be read."""
+        if self.password:
+            return self.password
         if self.password_file:
             try:
                 return Path(self.password_file).read_text(encoding="utf-8").strip()

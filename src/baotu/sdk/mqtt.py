@@ -35,7 +35,10 @@ class Broker:
         "", path="config", title="客户端证书文件 Client certificate file (PEM)"
     )
     tls_key: str = setting(
-        "", path="config", title="客户端私钥文件 Private key file of the client (PEM)"
+        "",
+        path="config",
+        secret=True,
+        title="客户端私钥文件 Private key file of the client (PEM)",
     )
     keepalive_s: int = setting(30, title="保活周期 Keep-alive", unit="s", low=1, high=3600)
     timeout_s: float = setting(

@@ -22,7 +22,8 @@ def setting(
 
     title: «中文 English», one sentence. unit: UCUM. low, high: inclusive bounds.
     choices: the words allowed. example: shown in the sample when there is no default.
-    secret: never shown in logs, exports or pages.
+    secret: never shown in logs, exports or pages; `secret:NAME` takes it from the store of secrets,
+    plain text is accepted with a warning. With `path`, the file's contents may come from there.
     path: the text names a file or folder: "config" takes a relative one from the folder of the
     configuration, "data" from the node's data folder; the driver is given an absolute one.
     """

@@ -52,7 +52,7 @@ export function inputFor(schema, value) {
   if (schema.enum) return h("select", { class: "box" }, schema.enum.map((one) => h("option", { value: one, selected: one === value }, one)));
   if (schema.type === "boolean") return h("input", { type: "checkbox", checked: Boolean(value) });
   if (typeof value === "string" && value.includes("\n")) return h("textarea", { class: "box", rows: 16, spellcheck: false }, value);
-  const type = { integer: "number", number: "number" }[schema.type] ?? (schema.format === "date-time" ? "datetime-local" : "text");
+  const type = { integer: "number", number: "number" }[schema.type] ?? ({ "date-time": "datetime-local", password: "password" }[schema.format] ?? "text");
   return h("input", { class: "box", type, step: schema.type === "number" ? "any" : null, value: value ?? "" });
 }
 

@@ -1,0 +1,1 @@
+"""Backups: encrypted, incremental, chained; and the proof that they can be restored."""

@@ -27,13 +27,15 @@ from baotu.kernel.notes import Notes
 from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
-from baotu.kernel.writes import PERMISSION, Writes
+from baotu.kernel.writes import Writes
 from baotu.records import open_store
 from baotu.sdk import App, Caller, ConfigError, Invalid, Refused, Samples, Tag, Unreachable
 from baotu.sdk.clock import Clock
 from baotu.sdk.ports import Actuators, Reply
+from baotu.trust.sandbox.grants import Apps
 
 from .file import HouseConfig
+from .guests import Guests
 from .proofs import Prover
 
 log = structlog.get_logger("baotu.hub")
@@ -70,17 +72,20 @@ class Hub:
         self.live = LiveBus()
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
-        self.apps = made_apps(config)
+        own = made_apps(config)
+        self.guests = Guests(config, own)
+        self._stack.add("guests", self.guests.stop)
+        self.apps = [*own, *self.guests.apps]
         self.chain = self._chain(data)
+        self.guests.join(self.chain, self.plant)
         self.caller = local_caller(self.chain, self.organisation)
 
     def _chain(self, data: Path) -> Chain:
         hands: Actuators = _Hands(self)
         store = open_store(self.config.basics.records, data)
         self._stack.add("records", store.close)
-        granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(
-            grants=granted,
+            grants=self.guests.book,
             emit=self.emit,
             actuators=hands,
             history=self.history,
@@ -100,10 +105,12 @@ class Hub:
         writes.start()
         stack.add("writes", writes.stop)
         runner = Runner(
-            self.chain, workers=jobs.workers, memory_mb=jobs.memory_mb, time_s=jobs.limit_s
-        )
+            self.chain, workers=jobs.workers, memory_mb=jobs.memory_mb, time_s=jobs.limit_s,
+            elsewhere=self.guests.solving,
+        )  # fmt: skip
         runner.start()
         stack.add("jobs", runner.stop)
+        self.guests.begin(streams, self.board)
         streams.start()
         stack.add("apps", streams.stop)
 
@@ -117,7 +124,8 @@ class Hub:
         prover = Prover(self.chain, self.board, self.history, self.plant, self.organisation)
         return Streams(
             self.chain, self.plant, self.history, organisation=self.organisation,
-            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick),
+            ticks=(schedule.tick, lambda: unshelve_due(self.chain), prover.tick,
+                   self.guests.tick),
             marks=schedule.marks if schedule.handlers else None,
             replay_s=basics.apps.replay_h * 3600.0,
         )  # fmt: skip
@@ -187,9 +195,16 @@ class Hub:
 def made_apps(config: HouseConfig) -> list[App]:
     """Every installed app that is not switched off, with its parameters. Raises ConfigError."""
     off, writing = set(config.basics.apps.off), set(config.basics.apps.may_write)
-    made: list[App] = [Alarms(), Jobs(), Notes()]
-    known = Registry(config.basics.node.plugins).apps()
-    if unknown := (off | writing) - known.keys():
+    made: list[App] = [Alarms(), Jobs(), Notes(), Apps()]
+    registry = Registry(config.basics.node.plugins, config.basics.apps.trusted)
+    known = registry.apps()
+    others = {source.name for source in registry.guests()}
+    if named := sorted(writing & others):
+        raise ConfigError(
+            f"{named[0]} is a third-party app", "[apps] may_write",
+            "grant it on the page of apps",
+        )  # fmt: skip
+    if unknown := (off | writing) - known.keys() - others:
         raise ConfigError(
             f"no app {sorted(unknown)[0]!r}", "[apps]", f"installed: {', '.join(sorted(known))}"
         )

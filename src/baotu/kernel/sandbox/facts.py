@@ -23,6 +23,14 @@ class Lie(Broken):
     """A fact that this app may not tell; says which and why."""
 
 
+class Elsewhere(Lie):
+    """A write to a tag of another organisation, or to none."""
+
+    def __init__(self, tag: int) -> None:
+        self.tag = tag
+        super().__init__(f"a write to tag {tag}, which is not there for it")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What an app sees of the plant in one call.
@@ -105,7 +113,7 @@ def _write(told: frames.Wished, sight: Sight) -> Write:
     """Whether the app may write is decided where every write is: see `kernel.writes`."""
     for tag in (told.tag, *told.evidence[:100]):
         if not sight.within(tag):
-            raise Lie(f"a write to tag {tag}, which is not there for it")
+            raise Elsewhere(tag)
     if len(told.reason) > LONGEST or len(told.evidence) > 100 or not 0 < told.expires_s <= 3600:
         raise Lie("a write that is too long or waits too long")
     return Write(told.tag, told.value, told.reason, told.expires_s, tuple(told.evidence))

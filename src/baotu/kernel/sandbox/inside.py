@@ -45,6 +45,7 @@ TRACE = 4000  # characters
 
 def prepare() -> None:
     """In the zygote, before any fork: what every app needs."""
+    sys.dont_write_bytecode = True
     for name in ("numpy.random", "decimal", "json", "baotu.kernel.worker"):
         importlib.import_module(name)
 

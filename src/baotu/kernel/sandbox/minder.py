@@ -16,7 +16,7 @@ from .port import Gone
 from .remote import Remote, solver
 
 LOOK_S = 2.0
-IDLE_SHARE = 0.5  # of a processor, while nobody calls
+IDLE_SHARE = 0.1  # of a processor, while nobody calls
 NO_TAG = -1  # an alarm about the app itself
 
 

@@ -11,14 +11,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from pydantic import TypeAdapter
 
 from baotu.kernel.handlers import Elsewhere, Handler
 from baotu.kernel.schema import Signature
 from baotu.sdk import (
     Call,
+    Caller,
     ConfigError,
     Conflict,
     Denied,
@@ -35,6 +38,7 @@ from baotu.sdk.door import Verb
 from baotu.sdk.records import Records
 
 from . import frames, source, views
+from .facts import Elsewhere as Strange
 from .facts import Lie, Sight, facts_of, names
 from .frames import Answer, Ask, Broken, Called, Line, Wrong
 from .manifest import GIFTS, Manifest, Offer
@@ -45,6 +49,9 @@ WAITS = "等待授权 waiting for a grant"
 FIRST_S, LONGEST_S = 1.0, 60.0  # the pause after a death
 DEATHS, WITHIN_S = 5, 600.0  # so many in so long: stopped
 NOTES = 200
+ANY: TypeAdapter[Any] = TypeAdapter(Any)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NOBODY = Caller("nobody", "", frozenset())
 
 
 class Fault(Exception):
@@ -79,6 +86,7 @@ class _Signature(Signature):
         self.given = {name: GIFTS[kind] for name, kind in offer.given.items()}
         self.offer = offer
         self.numbers = frozenset()
+        self.answer = ANY  # plain JSON as it comes
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return dict(arguments)
@@ -284,6 +292,8 @@ class Remote:
             value = views.view_of(answer.value) if handler.mark.kind == "page" else answer.value
         except Lie as lie:
             self.note("refused", f"the app told {lie}")
+            if isinstance(lie, Strange) and handler.mark.kind == "command":  # its caller said so
+                raise Invalid("tag", f"{lie.tag} does not exist") from None
             raise Fault(f"told {lie}") from None
         except Broken as broken:
             process = self.process
@@ -381,7 +391,19 @@ def _handlers(app: Elsewhere, remote: Remote) -> Iterator[Handler]:
 
 
 def _marked(manifest: Manifest, kinds: tuple[str, ...]) -> list[tuple[Mark, Callable[..., Any]]]:
-    return [(_mark(o), _nothing) for o in manifest.offers if not kinds or o.kind in kinds]
+    chosen = [o for o in manifest.offers if not kinds or o.kind in kinds]
+    return [(_mark(o), _hearing(o) if o.kind == "stream" else _nothing) for o in chosen]
+
+
+def _hearing(offer: Offer) -> Callable[..., Iterator[Fact]]:
+    """A stream handler as a function of the app, for `sdk.testing.feed` and `check_app`."""
+
+    def hear(app: Elsewhere, samples: Samples) -> Iterator[Fact]:
+        [handler] = [h for h in app.handlers() if h.verb.name == offer.name]
+        call = Call(NOBODY, EPOCH)
+        yield from handler.run({}, {Samples: samples, Call: call})[1]
+
+    return hear
 
 
 def _mark(offer: Offer) -> Mark:

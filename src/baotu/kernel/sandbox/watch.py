@@ -40,8 +40,8 @@ class Watch:
     def heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, mode = arguments[0], arguments[1] if len(arguments) > 1 else ""
-            if not isinstance(path, str):
-                return
+            if not isinstance(path, str) or path.endswith(".pyc"):
+                return  # the interpreter looks for compiled code of its own accord
             path = os.path.abspath(path)  # noqa: PTH100 - no object for each file that is opened
             inside = any(path.startswith(place) for place in self.allowed if place)
             writes = isinstance(mode, str) and any(sign in mode for sign in "wax+")

@@ -18,7 +18,7 @@ import baotu
 from baotu.kernel.sandbox.port import Gone
 from baotu.sdk import ConfigError
 
-from .confine import Limits, Means
+from .confine import How, Limits, Means
 
 ANSWER_S = 20.0
 CLEAN = {
@@ -53,10 +53,12 @@ class Launcher:
     """Implements `kernel.sandbox.port.Launcher`. Safe to call from any thread.
 
     insecure: apps run in processes of their own, but unconfined, where the machine can do no better.
+    most: do not use more namespaces than these ("user": as if we were not root), so that what
+    weaker machines have can be tried on this one.
     """
 
-    def __init__(self, *, insecure: bool = False) -> None:
-        self.insecure = insecure
+    def __init__(self, *, insecure: bool = False, most: How = "root") -> None:
+        self.insecure, self.most = insecure, most
         self._lock = threading.Lock()
         self._zygote: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
@@ -134,7 +136,7 @@ class Launcher:
         )  # fmt: skip
         theirs.close()
         self._line = ours
-        self._means = msgspec.convert(self._asked({"do": "means"}, None), Means)
+        self._means = msgspec.convert(self._asked({"do": "means", "most": self.most}, None), Means)
 
     def _asked(self, asked: Mapping[str, Any], given: socket.socket | None) -> dict[str, Any]:
         """Lock held. Raises Gone when the zygote has gone."""

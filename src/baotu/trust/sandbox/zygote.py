@@ -62,8 +62,9 @@ class Zygote:
     def _means(self, asked: Mapping[str, Any], given: list[int]) -> dict[str, Any]:
         """What this machine can do, by trying it."""
         found = confine.means_here()
-        trials: tuple[confine.How, ...] = ("root",) if os.getuid() == 0 else ()
-        for how in (*trials, "user"):
+        root, most = os.getuid() == 0, asked["most"]
+        trials: dict[confine.How, bool] = {"root": root and most == "root", "user": bool(most)}
+        for how in (how for how, wanted in trials.items() if wanted):
             one = Means(namespaces=how, landlock=found.landlock, seccomp=found.seccomp)
             if self._tried(one):
                 found = one

@@ -5,9 +5,9 @@ Whatever an app does to this process, the hub reads bytes from its line and noth
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
+import select
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -76,9 +76,10 @@ def serve(line: int, spec: Mapping[str, Any]) -> None:
     return None
 
 
-def fail(line: int, error: BaseException) -> None:
+def fail(line: int, error: BaseException, do: str = "serve") -> None:
     """Why it does not begin."""
-    End(line).tell(manifest.Manifests([], wrong=f"{type(error).__name__}: {error}"[:TRACE]))
+    why = f"{type(error).__name__}: {error}"[:TRACE]
+    End(line).tell(Progress("failed", why) if do == "solve" else manifest.Manifests([], wrong=why))
 
 
 def loaded(spec: Mapping[str, Any]) -> list[type[App]]:
@@ -233,26 +234,20 @@ def solve(end: End, spec: Mapping[str, Any]) -> None:
     """Run a solver of the app; a byte on the line is the wish to stop."""
     from baotu.kernel.worker import solved
 
-    os.set_blocking(end.line, False)
     wished = False
 
     def stop(progress: float) -> bool:
         nonlocal wished
-        say(Progress("progress", float(progress)))
-        with contextlib.suppress(BlockingIOError):
-            wished = wished or bool(os.read(end.line, 1))
+        end.tell(Progress("progress", float(progress)))
+        if not wished and select.select([end.line], (), (), 0)[0]:
+            wished = bool(os.read(end.line, 1))
         return wished
-
-    def say(what: Progress) -> None:
-        os.set_blocking(end.line, True)
-        end.tell(what)
-        os.set_blocking(end.line, False)
 
     try:
         if spec["file"]:
             load_file(Path(spec["file"]))
-        say(Progress("done", solved(spec["solve"], spec["problem"], spec["seed"], stop)))
+        end.tell(Progress("done", solved(spec["solve"], spec["problem"], spec["seed"], stop)))
     except MemoryError:
-        say(Progress("failed", "needs more memory than it may have; raise [jobs] memory_mb"))
+        end.tell(Progress("failed", "needs more memory than it may have; raise [jobs] memory_mb"))
     except Exception as error:  # noqa: BLE001 - it is told, not swallowed
-        say(Progress("failed", f"{type(error).__name__}: {error}"[:TRACE]))
+        end.tell(Progress("failed", f"{type(error).__name__}: {error}"[:TRACE]))

@@ -33,9 +33,6 @@ from baotu.sdk import (
 from baotu.sdk.door import Change
 from baotu.sdk.trust import ACTIONS
 
-READ = (
-    "SELECT app, source, declared, granted FROM apps_app_grant WHERE organisation = ? ORDER BY id"
-)
 STATES = {
     "granted": "已授权 Granted",
     "waiting": "等待授权 Waiting for a grant",
@@ -55,6 +52,12 @@ class AppGrant(Table):
     at: Mapped[datetime]
     by: Mapped[str]
     reason: Mapped[str]
+
+
+READ = (
+    f"SELECT app, source, declared, granted FROM {AppGrant.__tablename__} "
+    "WHERE organisation = ? ORDER BY id"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

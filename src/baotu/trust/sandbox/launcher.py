@@ -181,9 +181,7 @@ def places() -> list[Path]:
 
 def _both(paths: Sequence[Path]) -> list[Path]:
     """As written and as they really are: a link in between leads nowhere inside."""
-    found = dict.fromkeys(
-        p for path in paths for p in (path.resolve(), path.absolute())
-    )
+    found = dict.fromkeys(p for path in paths for p in (path.resolve(), path.absolute()))
     return [path for path in found if path.exists()]
 
 

@@ -183,7 +183,7 @@ def _first(
     except BaseException as error:  # noqa: BLE001 - nothing of the hub may run in this process
         if spec is not None:
             with contextlib.suppress(BaseException):
-                inside.fail(line, error)
+                inside.fail(line, error, spec["do"])
     finally:
         os._exit(code)
 

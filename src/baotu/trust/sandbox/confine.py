@@ -21,7 +21,6 @@ PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, CLEAR_ALL = 24, 38, 47, 4
 PR_SET_DUMPABLE, PR_SET_SECUREBITS, SECURE_ALL_LOCKED = 4, 28, 0xEF
 LAST_CAP = 63
 FILES = 64  # open at once
-NICE = 5  # the plant goes first
 
 How = Literal["root", "user", ""]
 """How namespaces are made: as root, by a namespace of users, or not at all."""
@@ -71,7 +70,6 @@ def shut(means: Means, limits: Limits, readable: Sequence[Path]) -> None:
     if means.namespaces:
         rooms.furnish(readable, limits.scratch_mb, owner)
     _limit(limits, *used)
-    os.nice(NICE)
     _drop(owner if means.namespaces == "root" else None)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if means.landlock:

@@ -21,6 +21,7 @@ from baotu.sdk import ConfigError
 from .confine import How, Limits, Means
 
 ANSWER_S = 20.0
+BUFFER, SNDBUFFORCE = 4 << 20, 32  # <asm-generic/socket.h>
 CLEAN = {
     "LANG": "C.UTF-8", "PATH": "", "TZ": "UTC",
     "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
@@ -86,6 +87,8 @@ class Launcher:
     ) -> Child:
         """A new process that loads `spec`. Raises ConfigError where it cannot be confined."""
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            _widen(end)
         limits = Limits(memory_mb=memory_mb, scratch_mb=scratch_mb, threads=threads)
         with self._lock:
             self._need()
@@ -168,6 +171,14 @@ class Launcher:
                 self._zygote.kill()
                 self._zygote.wait()
             self._zygote = None
+
+
+def _widen(end: socket.socket) -> None:
+    """A part of a stream in one go: else hub and app take turns for every 200 kB of it."""
+    try:
+        end.setsockopt(socket.SOL_SOCKET, SNDBUFFORCE, BUFFER)
+    except OSError:  # only root may go beyond net.core.wmem_max
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
 
 
 def places() -> list[Path]:

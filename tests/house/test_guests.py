@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from baotu.house.cards import AppCards
 from baotu.house.file import load
 from baotu.house.hub import Hub
 from baotu.kernel.board import HealthBoard
@@ -189,6 +190,8 @@ def test_one_that_cannot_be_loaded_stops_nobody_else(begun):
     hub = begun(broken="x = 1 / 0\n", watcher=WATCHER.format(permissions=()))
 
     assert "ZeroDivisionError" in health(hub, "broken").why
+    cards = AppCards(hub.apps, hub.board, hub.guests.process, hub.guests.wrong).cards()
+    assert [card.name for card in cards if card.health.state == "down"] == ["broken"]
     assert [outcome for outcome, _ in audit(hub, "broken.load")] == ["refused"]
     assert {app.name() for app in hub.apps} >= {"watcher", "overheat"}
 

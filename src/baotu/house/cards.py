@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from baotu.kernel.board import HealthBoard
 from baotu.sdk import App
@@ -19,15 +19,24 @@ class AppCards:
         apps: Sequence[App],
         board: HealthBoard,
         process: Callable[[str], AppProcess | None] = lambda app: None,
+        wrong: Collection[str] = (),
     ) -> None:
-        """process: of an app that has one of its own."""
-        self._apps, self._board, self._process = apps, board, process
+        """process: of an app that has one of its own. wrong: sources that could not be loaded."""
+        self._apps, self._board, self._process, self._wrong = apps, board, process, wrong
 
     def cards(self) -> list[AppCard]:
         healths = {h.name: h for h in self._board.healths("app")}
         return [
-            _card(app, healths.get(app.name()), self._process(app.name())) for app in self._apps
+            *(_card(app, healths.get(app.name()), self._process(app.name())) for app in self._apps),
+            *(_broken(healths[name]) for name in self._wrong if name in healths),
         ]
+
+
+def _broken(health: Health) -> AppCard:
+    return AppCard(
+        name=health.name, title=health.name, summary="无法加载 Cannot be loaded", serves=(),
+        settings={}, listens=(), permissions=(), health=health,
+    )  # fmt: skip
 
 
 def _card(app: App, health: Health | None, process: AppProcess | None) -> AppCard:

@@ -167,7 +167,7 @@ class Node:
         desk = ConfigDesk(self.config, self._apply, self._audited)
         return Rooms(
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
-            desk=desk, elements=hub.elements(), audit=hub.audit(), apps=AppCards(hub.apps, self.board, hub.guests.process),
+            desk=desk, elements=hub.elements(), audit=hub.audit(), apps=AppCards(hub.apps, self.board, hub.guests.process, hub.guests.wrong),
             identify=lambda connection: hub.caller, faults=self.faults, node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now,

@@ -9,7 +9,7 @@ import importlib
 import os
 import select
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,21 @@ def serve(line: int, spec: Mapping[str, Any]) -> None:
         answer.tried = watch.take()
         end.tell(answer, columns)
     return None
+
+
+def live(line: int, spec: Mapping[str, Any] | None, shut: Callable[[], None]) -> int:
+    """A whole life, from giving everything up to the end; the exit code. No spec: only a trial."""
+    try:
+        shut()
+        if spec is None:
+            os.write(line, b"+")
+        else:
+            serve(line, spec)
+    except BaseException as error:  # noqa: BLE001 - told to the hub
+        if spec is not None:
+            fail(line, error, spec["do"])
+        return 1
+    return 0
 
 
 def fail(line: int, error: BaseException, do: str = "serve") -> None:

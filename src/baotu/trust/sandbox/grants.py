@@ -175,7 +175,7 @@ class Apps(App):
     ) -> Facts[str]:
         """Stop a third-party app at once and take back what it was granted. 立即停止并收回授权。"""
         if self.book.state(self._known(app).app) in ("waiting", "revoked"):
-            raise Conflict("app", f"{app} 没有授权 has no grant")
+            raise Conflict("app", "没有授权 It has no grant")
         self._signed(records, call, app, reason, granted=False)
         yield Event("app.revoked", {"app": app})
         return "revoked"

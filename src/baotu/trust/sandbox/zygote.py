@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,19 +174,10 @@ def _first(
             code = 0
         else:
             os.close(told)
-            if not unconfined:
-                confine.shut(means, limits, readable)
-            if spec is None:
-                os.write(line, b"+")
-            else:
-                inside.serve(line, spec)
-            code = 0
-    except BaseException as error:  # noqa: BLE001 - nothing of the hub may run in this process
-        if spec is not None:
-            with contextlib.suppress(BaseException):
-                inside.fail(line, error, spec["do"])
+            shut = partial(confine.shut, means, limits, readable)
+            code = inside.live(line, spec, shut if not unconfined else lambda: None)
     finally:
-        os._exit(code)
+        os._exit(code)  # whatever was raised: nothing of the zygote runs on in this process
 
 
 def _bare(line: int, told: int) -> None:

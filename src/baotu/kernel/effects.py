@@ -152,10 +152,11 @@ class Chain:
         self._decide(handler, caller)
         given = handler.signature.parse(arguments)
 
+        came = None
+        if handler.apart:  # no turn is taken and no snapshot held while a stranger's code runs
+            came = handler.run(given, {Call: self.call_of(caller)})[0]
+
         def work() -> Answer:
-            came = None
-            if handler.apart:  # no snapshot is held while a stranger's code runs
-                came = handler.run(given, {Call: self.call_of(caller)})[0]
             with self.store.reading(caller.organisation) as records:
                 if handler.apart:
                     return made(came, records)

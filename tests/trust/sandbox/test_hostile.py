@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from baotu.kernel.sandbox.manifest import Manifest, Offer, checked
 from baotu.kernel.sandbox.remote import DEATHS, Bounds, Fault
 from baotu.kernel.sandbox.source import examine
 from baotu.sdk import Alarm, ConfigError, Denied, Samples, Write
@@ -114,6 +115,17 @@ def test_what_no_innocent_program_asks_for_ends_it(best, made, name):
 
     assert any("SIGSYS" in why for why in one.audit("killed"))
     one.undisturbed()
+
+
+def test_it_sends_no_signal_by_owning_a_file(best, made):
+    """F_SETOWN with F_SETSIG would send any signal to any process of the same user."""
+    if os.uname().machine != "x86_64":
+        pytest.skip("numbers of x86_64")
+    one = made(best, "hostile/calls", LONG)
+
+    assert one.do("raw", number=72, one=0, two=8, three=1) == -errno.EPERM
+    assert one.do("raw", number=72, one=0, two=10, three=9) == -errno.EPERM
+    assert one.do("raw", number=72, one=0, two=3) >= 0
 
 
 def test_it_is_nobody_and_alone(launcher, made):
@@ -341,6 +353,22 @@ def test_a_page_that_is_no_view_ends_it(best, made):
 def test_one_that_does_not_say_what_it_is_is_not_taken(launcher, path, said):
     with pytest.raises(ConfigError, match=said):
         examine(launcher, source(f"hostile/{path}"))
+
+
+@pytest.mark.parametrize("change", [
+    {"takes": {}}, {"takes": {"properties": {"a": 5}}}, {"takes": {"properties": {}, "required": ["b"]}}, {"name": "../x"},
+    {"kind": "hook"}, {"duty": "root"}, {"permission": "people.manage"}, {"permission": ""}, {"given": {"x": "store"}},
+])  # fmt: skip
+def test_a_declaration_that_no_face_could_show_is_refused(change):
+    fine = {"name": "go", "kind": "command", "title": "", "summary": "", "permission": "bad.go", "duty": "see",
+            "takes": {"properties": {"a": {"title": "A"}}, "required": ["a"]}, "gives": {}, "given": {}}  # fmt: skip
+
+    def manifest(offer):
+        return Manifest(name="bad", title="", doc="", serves=[], permissions=[], tables=[], settings={}, derives={}, offers=[offer])  # fmt: skip
+
+    assert checked(manifest(Offer(**fine)), "test")
+    with pytest.raises(ConfigError, match="says of itself"):
+        checked(manifest(Offer(**(fine | change))), "test")
 
 
 def test_one_that_never_finishes_to_load_is_given_up(best, monkeypatch):

@@ -123,6 +123,7 @@ def checked(one: Manifest, source: str) -> Manifest:
         *(f"{o.name}: no permission" for o in one.offers if o.kind == "command" and not o.permission),
         *(f"{o.name}: permission {o.permission!r} is not its own" for o in one.offers if o.permission and not o.permission.startswith(f"{one.name}.")),
         *(f"{o.name}: a gift" for o in one.offers if not set(o.given.values()) <= GIFTS.keys()),
+        *(f"{o.name}: what it takes" for o in one.offers if not _formed(o.takes)),
         *(f"{o.name}: its period" for o in one.offers if o.kind == "every" and not o.every_s >= 0.001),
         *(f"the permission {p!r}, which no app may have" for p in one.permissions if not _open(p)),
         *(f"the element {e!r}" for e in one.serves if e not in elements),
@@ -132,6 +133,16 @@ def checked(one: Manifest, source: str) -> Manifest:
     if found := [text for text in wrong if text]:
         raise ConfigError(f"app {one.name[:64]!r} says of itself {found[0]}", source)
     return one
+
+
+def _formed(takes: dict[str, Any]) -> bool:
+    """Whether forms and faces can be made of it: an object of named, titled, known fields."""
+    fields, needed = takes.get("properties"), takes.get("required", [])
+    if not isinstance(fields, dict) or not isinstance(needed, list) or len(fields) > MOST:
+        return False
+    return set(map(str, needed)) <= fields.keys() and all(
+        isinstance(field, dict) and isinstance(field.get("title"), str) for field in fields.values()
+    )
 
 
 def _open(action: str) -> bool:

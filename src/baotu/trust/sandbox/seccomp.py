@@ -16,7 +16,7 @@ from .calls import NUMBERS, arch, number, prctl
 PR_SET_SECCOMP, MODE_FILTER = 22, 2
 ALLOW, KILL, ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 LOAD, EQUAL, AT_LEAST, AND_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NR, ARCH, ARG0 = 0, 4, 16  # offsets in struct seccomp_data
+NR, ARCH, ARG0, ARG1 = 0, 4, 16, 24  # offsets in struct seccomp_data
 X32 = 0x40000000
 CLONE_THREAD = 0x00010000
 SELF_ONLY = ("tgkill",)  # first argument: this process
@@ -31,7 +31,9 @@ HOSTILE = (
     "sethostname", "setdomainname", "pidfd_getfd", "process_madvise",
 )  # fmt: skip
 OURS = ("capset", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self")
-SPECIAL = {*HOSTILE, *OURS, *SELF_ONLY, *ZERO_ONLY, "clone", "clone3"}
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC; never F_SETOWN, which sends signals
+FCNTL = (0, 1, 2, 3, 4, 1030)
+SPECIAL = {"fcntl", *HOSTILE, *OURS, *SELF_ONLY, *ZERO_ONLY, "clone", "clone3"}
 ALLOWED = tuple(name for name in NUMBERS if name not in SPECIAL)  # the frequent ones first
 
 Line = tuple[int, int, int, int]
@@ -61,6 +63,12 @@ def _lines(pid: int, threads: bool) -> Iterator[Line]:
         yield EQUAL, 0, 1, wanted
         yield RETURN, 0, 0, ALLOW
         yield RETURN, 0, 0, ERRNO | errno.EPERM
+    yield EQUAL, 0, 3 + len(FCNTL), number("fcntl")
+    yield LOAD, 0, 0, ARG1
+    for n, command in enumerate(FCNTL):
+        yield EQUAL, len(FCNTL) - n, 0, command
+    yield RETURN, 0, 0, ERRNO | errno.EPERM
+    yield RETURN, 0, 0, ALLOW
     if threads:
         yield EQUAL, 0, 3, number("clone")
         yield LOAD, 0, 0, ARG0

@@ -144,14 +144,24 @@ class Zygote:
         if pid not in self.children:
             return {}
         told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        own = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
-        whole = next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+        own, whole = _memory(pid)
         return {
             "cpu_s": (int(told[11]) + int(told[12])) / TICKS,
-            "private_mb": own / 1024,
-            "rss_mb": whole / 1024,
+            "private_mb": own / 2**20,
+            "rss_mb": whole / 2**20,
         }
+
+
+def _memory(pid: int) -> tuple[int, int]:
+    """Bytes for itself and in all. Who is not root may not look closely at what was forked."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        pages = [int(one) * PAGE for one in Path(f"/proc/{pid}/statm").read_text().split()]
+        return pages[1] - pages[2], pages[1]
+    own = sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
+    whole = next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+    return own * 1024, whole * 1024
 
 
 def _first(

@@ -55,6 +55,11 @@ BESIDE: dict[str, dict[str, Line]] = {
         "bytes/value": Line(reference="VictoriaMetrics 0.76; entropy of the data 0.73"),
         "latest": Line(reference="VictoriaMetrics 142–1,083 ms over HTTP"),
     },
+    "sandbox": {
+        "samples a second": Line(
+            cause="each part is one turn of the scheduler there and one back: see the load"
+        )
+    },
     "http_api": {
         "latest": Line(reference="VictoriaMetrics 142–1,083 ms"),
         "60 k": Line(

@@ -23,7 +23,7 @@ from baotu.console import Rooms, build
 from baotu.sdk import Caller, ConfigError, Denied, Invalid, Quality, Samples
 from baotu.sdk.evidence import ROWS
 from baotu.sdk.health import Health
-from baotu.sdk.ports import AppCard, AuditRow, ElementRow, Proof
+from baotu.sdk.ports import AppCard, AppProcess, AuditRow, ElementRow, Proof
 from baotu.sdk.reply import Reply
 from baotu.sdk.trust import ACTIONS
 from baotu.sdk.writing import Condition, Outlook
@@ -298,6 +298,14 @@ def cards(now: int) -> list[AppCard]:
                 serves=("2.7",), settings={"limit": 80.0, "margin": 5.0}, listens=("Motor.temperature",), permissions=("alarm.raise",), health=well),
         AppCard(name="pumping", title="泵能效 Pump efficiency", summary="Efficiency of every pump. 泵效率与单位能耗。", serves=("2.7", "2.1"),
                 settings={"margin": 2.0}, listens=("Pump.flow", "Pump.suction_pressure"), permissions=("pumping.target",), health=replace(well, name="pumping")),
+        AppCard(name="vibration", title="振动诊断 Vibration diagnosis", summary="Diagnoses bearings from vibration. 由振动诊断轴承。", serves=("2.7",),
+                settings={}, listens=("Motor.vibration",), permissions=(),
+                health=replace(well, name="vibration", state="off", why="等待授权 waiting for a grant", figures={}),
+                process=AppProcess(source="acme-vibration", version="acme-vibration 1.4.0",
+                                   confined=("namespaces, another user", "Landlock 7", "seccomp", "no capabilities", "limits"),
+                                   limits={"memory_mb": 256, "call_s": 2, "scratch_mb": 16},
+                                   figures={"private_mb": 12.4, "rss_mb": 60.1, "cpu_s": 3.2, "calls": 120, "starts": 1},
+                                   state="more", asks=("history.read", "tags.write"), granted=("history.read",))),
     ]  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def test_figures_of_windows_in_the_gap_are_those_of_an_undisturbed_run(tmp_path,
     (tmp_path / "edge/e.toml").write_text(f'{config}type = "Pump"\n')
     config = HUB.format(link=link, console=console)
     (tmp_path / "hub/h.toml").write_text(
-        config.replace("[fabric]", 'plugins = "plugins"\n[fabric]')
+        config.replace("[fabric]", 'plugins = "plugins"\n[apps]\ntrusted = ["counting"]\n[fabric]')
     )
     (tmp_path / "hub/plugins/counting.py").write_text(COUNTING)
 

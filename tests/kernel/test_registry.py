@@ -19,19 +19,28 @@ def test_an_unknown_driver_lists_those_there_are():
         Registry().driver("bacnet")
 
 
-def test_a_private_app_is_a_file_in_the_folder_of_plugins(tmp_path):
+def test_a_private_app_is_a_file_in_the_folder_of_plugins_and_its_code_is_not_touched(tmp_path):
+    (tmp_path / "mine.py").write_text("raise SystemExit\n")
+    [found] = Registry(tmp_path).guests()
+
+    assert (found.name, found.file, found.point) == ("mine", tmp_path / "mine.py", "")
+    assert Registry(tmp_path).apps().keys() == {"overheat", "pumping"}
+
+
+def test_a_private_app_that_is_trusted_is_loaded_here(tmp_path):
     (tmp_path / "mine.py").write_text(
         'from baotu.sdk import App, stream\n\nclass Mine(App):\n    """Mine. 我的。"""\n'
         '    @stream(asset="Motor", property="speed")\n    def see(self, samples):\n        yield from ()\n'
     )
 
-    assert Registry(tmp_path).apps()["mine"].__doc__ == "Mine. 我的。"
+    assert Registry(tmp_path, ["mine"]).guests() == []
+    assert Registry(tmp_path, ["mine"]).apps()["mine"].__doc__ == "Mine. 我的。"
 
 
 def test_an_app_twice_is_refused(tmp_path):
     (tmp_path / "a.py").write_text("from baotu.sdk import App\nclass Overheat(App):\n    pass\n")
     with pytest.raises(ConfigError, match="two apps are called 'overheat'"):
-        Registry(tmp_path).apps()
+        Registry(tmp_path, ["a"]).apps()
 
 
 @pytest.mark.parametrize(

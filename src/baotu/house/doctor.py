@@ -20,8 +20,11 @@ from typing import Any, Literal
 import msgspec
 
 from baotu.kernel.registry import Registry
+from baotu.kernel.sandbox.port import Gone
 from baotu.records import FILE, look, plainly
 from baotu.sdk import ConfigError, Unreachable
+from baotu.trust.sandbox import Launcher
+from baotu.trust.sandbox.launcher import LEAST
 
 from .file import HouseConfig, examine
 from .settings import address
@@ -151,6 +154,29 @@ def _plugins() -> Iterator[Finding]:
         )
     except ConfigError as error:
         yield Finding(state="bad", about="应用 App", found=error.why, advice=error.hint)
+    yield _confinement()
+
+
+def _confinement() -> Finding:
+    """What would confine a third-party app here: tried with a process that does nothing."""
+    about, launcher = "应用隔离 Confinement of apps", Launcher()
+    try:
+        confined = launcher.confined()
+    except Gone as gone:
+        return Finding(state="warning", about=about, found=str(gone), advice=LEAST)
+    finally:
+        launcher.stop()
+    if not confined:
+        return Finding(
+            state="warning",
+            about=about,
+            found="third-party apps cannot be confined on this machine and do not run",
+            advice=LEAST,
+        )
+    advice = ""
+    if not any(word.startswith("namespaces") for word in confined):
+        advice = "sysctl user.max_user_namespaces: then apps get a file system of their own"
+    return Finding(state="good", about=about, found=", ".join(confined), advice=advice)
 
 
 def _data(folder: Path) -> Iterator[Finding]:

@@ -27,7 +27,6 @@ from baotu.kernel.jobs import Jobs, Runner
 from baotu.kernel.lifecycle import Stack
 from baotu.kernel.live import LiveBus
 from baotu.kernel.notes import Notes
-from baotu.kernel.outlook import PERMISSION
 from baotu.kernel.registry import Registry
 from baotu.kernel.schedule import DAY_S, Schedule
 from baotu.kernel.streams import Streams
@@ -62,12 +61,14 @@ from baotu.trust.oidc.clients import Oidc
 from baotu.trust.people import People
 from baotu.trust.people import Service as PeopleService
 from baotu.trust.policy import CedarPolicy, Organisations, Policies, PolicyKeeper
+from baotu.trust.sandbox.grants import Apps
 from baotu.trust.secrets import Resolver, Scrubber
 from baotu.trust.secrets.app import Secrets
 
 from .auditing import audit_watch
 from .authority import start_devices
 from .file import HouseConfig
+from .guests import Guests
 from .outsiders import Outsiders
 from .proofs import Prover
 from .vault import resolver_of
@@ -118,10 +119,12 @@ class Hub:
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
         self._stack.add("history", self.history.close)
         self.backups = Backups()
-        self.apps = [
-            *made_apps(config), Secrets.over(self.resolver.store), self.backups,
-        ]  # fmt: skip
+        own = [*made_apps(config), Secrets.over(self.resolver.store), self.backups]
+        self.guests = Guests(config, own)
+        self._stack.add("guests", self.guests.stop)
+        self.apps = [*own, *self.guests.apps]
         self.chain = self._chain(data)
+        self.guests.join(self.chain, self.plant)
         self.policies = PolicyKeeper(self.chain.store, self.policy, self.clock)
         for app in self.apps:
             if isinstance(app, Policies | Organisations):
@@ -145,9 +148,8 @@ class Hub:
         hands: Actuators = _Hands(self)
         store = open_store(self.resolver.settings(self.config.basics.records, "[records]"), data)
         self._stack.add("records", store.close)
-        granted = {name: frozenset({PERMISSION}) for name in self.config.basics.apps.may_write}
         reach = Reach(
-            grants=granted,
+            grants=self.guests.book,
             emit=self.emit,
             actuators=hands,
             history=self.history,
@@ -178,10 +180,12 @@ class Hub:
         writes.start()
         stack.add("writes", writes.stop)
         runner = Runner(
-            self.chain, workers=jobs.workers, memory_mb=jobs.memory_mb, time_s=jobs.limit_s
-        )
+            self.chain, workers=jobs.workers, memory_mb=jobs.memory_mb, time_s=jobs.limit_s,
+            elsewhere=self.guests.solving,
+        )  # fmt: skip
         runner.start()
         stack.add("jobs", runner.stop)
+        self.guests.begin(streams, self.board)
         streams.start()
         stack.add("apps", streams.stop)
         self.devices = start_devices(self, stack)
@@ -199,6 +203,7 @@ class Hub:
             self.chain, self.plant, self.history, organisation=self.organisation,
             ticks=(
                 schedule.tick, lambda: unshelve_due(self.chain), prover.tick,
+                self.guests.tick,
                 self.writes.requests.expire,
             ),
             marks=schedule.marks if schedule.handlers else None,
@@ -316,10 +321,17 @@ def made_apps(config: HouseConfig) -> list[App]:
     policies = Policies(second=config.basics.policy.second_officer)
     made: list[App] = [
         Alarms(), Approvals(), Jobs(), Notes(), Devices(), Audit(), policies, Organisations(),
-        People(), Oidc(),
+        People(), Oidc(), Apps(),
     ]  # fmt: skip
-    known = Registry(config.basics.node.plugins).apps()
-    if unknown := (off | writing) - known.keys():
+    registry = Registry(config.basics.node.plugins, config.basics.apps.trusted)
+    known = registry.apps()
+    others = {source.name for source in registry.guests()}
+    if named := sorted(writing & others):
+        raise ConfigError(
+            f"{named[0]} is a third-party app", "[apps] may_write",
+            "grant it on the page of apps",
+        )  # fmt: skip
+    if unknown := (off | writing) - known.keys() - others:
         raise ConfigError(
             f"no app {sorted(unknown)[0]!r}", "[apps]", f"installed: {', '.join(sorted(known))}"
         )

@@ -266,7 +266,7 @@ class Node:
         return Rooms(
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
             desk=desk, elements=hub.elements(), audit=hub.audit(), audit_log=hub.audit_log(),
-            apps=AppCards(hub.apps, self.board), identify=identify(hub.people),
+            apps=AppCards(hub.apps, self.board, hub.guests.process, hub.guests.wrong), identify=identify(hub.people),
             people=hub.people, ended=hub.people.ended, faults=self.faults, writing=hub.writes,
             node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,

@@ -165,6 +165,27 @@ class AppsSettings:
     may_write: tuple[str, ...] = setting(
         (), title="可以写设备的应用 Apps that may write to the plant"
     )
+    trusted: tuple[str, ...] = setting(
+        (),
+        title="不隔离、在平台进程内运行的第三方应用（记入审计） Third-party apps whose code runs inside the hub, "
+        "unconfined: names of entry points, or of files without .py; audited",
+    )
+    memory_mb: int = setting(
+        256, title="第三方应用内存 Memory of a third-party app", unit="MB", low=32
+    )
+    call_s: float = setting(
+        2.0,
+        title="第三方应用一次调用时限 Longest call of a third-party app; then it is ended",
+        unit="s", low=0.05, high=60,
+    )  # fmt: skip
+    scratch_mb: int = setting(
+        16, title="第三方应用临时空间 Scratch space of a third-party app", unit="MB", low=0
+    )
+    run_third_party_apps_without_confinement_insecure: bool = setting(
+        False,
+        title="不安全：无法隔离时仍运行第三方应用 Insecure: run third-party apps where this machine cannot "
+        "confine them",
+    )
     again_days: float = setting(
         30.0,
         title="迟到数据重算期限，不超过原始数据保留期 Windows that late samples fall into are computed "

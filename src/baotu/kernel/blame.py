@@ -25,6 +25,7 @@ class Blame:
         self.clock, self.board, self.limit = clock, board, limit
         self._bugs: dict[tuple[str, bool], int] = {}  # in a row, in commands or in streams
         self._stopped: set[str] = set()
+        self._held: dict[str, str] = {}  # not to run, and why: no fault of theirs
         self._since: dict[str, tuple[str, int]] = {}  # the state of each app, and since when
         self._lock = threading.Lock()
         self.errors: deque[Exception] = deque(maxlen=20)  # the newest
@@ -56,11 +57,31 @@ class Blame:
         return stopped
 
     def stopped(self, app: str) -> bool:
-        return app in self._stopped
+        return app in self._stopped or app in self._held
+
+    def halt(self, app: str, why: str) -> None:
+        """Stop it for good, until the platform is begun anew."""
+        with self._lock:
+            if app not in self._stopped:
+                self._stopped.add(app)
+                self._tell(app, "down", why, {})
+
+    def hold(self, app: str, why: str) -> None:
+        """It does not run for now, such as for want of a grant."""
+        with self._lock:
+            if self._held.get(app) != why:
+                self._held[app] = why
+                self._tell(app, "off", why, {})
+
+    def release(self, app: str) -> None:
+        with self._lock:
+            if self._held.pop(app, None) is not None and app not in self._stopped:
+                self._tell(app, "up", "", {})
 
     def begin(self, apps: list[App]) -> None:
         for app in apps:
-            self._tell(app.name(), "up", "", {})
+            if not self.stopped(app.name()):
+                self._tell(app.name(), "up", "", {})
 
     def _tell(self, app: str, state: str, why: str, figures: Mapping[str, float | str]) -> None:
         if self.board is not None:
@@ -80,6 +101,8 @@ class Blame:
 
 def frames(error: BaseException) -> str:
     """The traceback, cut to the frames of the author: those of the kernel and of libraries go."""
+    if told := getattr(error, "trace", ""):  # of an app in another process
+        return str(told)
     every = traceback.extract_tb(error.__traceback__)
     own = [
         f for f in every if not f.filename.startswith(OURS) and "site-packages" not in f.filename

@@ -21,9 +21,9 @@ from .approvals import TABLES as APPROVAL_TABLES
 from .blame import Blame
 from .commit import Body, Committer, Deed
 from .facts import Order, Part, Reach
-from .handlers import Handler, all_handlers, path_of
+from .handlers import Handler, all_handlers, beforehand, path_of
 from .lanes import Lanes
-from .ledger import TABLES, Rows
+from .ledger import FIND_RECEIPTS, TABLES, Rows
 from .store import Store
 
 log = structlog.get_logger("baotu.chain")
@@ -107,8 +107,11 @@ class Chain:
     ) -> Any:
         self._decide(handler, caller)
         given = handler.signature.parse(arguments)
+        came = self._apart(handler, given, caller, key)
 
         def body(records: Records) -> tuple[Any, Sequence[Fact]]:
+            if came is not None:
+                return came()
             gifts = self._gifts(handler, records, caller, key)
             answer, facts = handler.run(given, gifts)
             records.flush()  # ids and refusals before the answer is made
@@ -127,6 +130,17 @@ class Chain:
             )
         )
 
+    def _apart(
+        self, handler: Handler, given: Mapping[str, Any], caller: Caller, key: str
+    ) -> Callable[[], tuple[Any, Sequence[Fact]]] | None:
+        """What came of a handler in another process; None: run it in the transaction."""
+        if not handler.apart:
+            return None
+        place = (caller.organisation, handler.name, key)
+        if key and self.store.ask(FIND_RECEIPTS % "(?, ?, ?)", place):
+            return lambda: (None, ())  # it was answered before: the receipt is the answer
+        return beforehand(handler, given, {Call: self.call_of(caller, key)})
+
     def _ask(
         self,
         handler: Handler,
@@ -140,8 +154,14 @@ class Chain:
         self._decide(handler, caller)
         given = handler.signature.parse(arguments)
 
+        came = None
+        if handler.apart:  # no turn is taken and no snapshot held while a stranger's code runs
+            came = handler.run(given, {Call: self.call_of(caller)})[0]
+
         def work() -> Answer:
             with self.store.reading(caller.organisation) as records:
+                if handler.apart:
+                    return made(came, records)
                 answer, _ = handler.run(given, self._gifts(handler, records, caller))
                 return made(answer, records)
 

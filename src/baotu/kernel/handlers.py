@@ -28,6 +28,15 @@ class Handler:
     def name(self) -> str:
         return f"{self.verb.app}.{self.verb.name}"
 
+    @property
+    def apart(self) -> bool:
+        """It runs in another process, so before a transaction and never in one."""
+        return False
+
+    def rests(self) -> bool:
+        """It cannot run just now: its process is begun anew, or was stopped."""
+        return False
+
     def takes(self, kind: type) -> bool:
         return kind in self.signature.given.values()
 
@@ -43,7 +52,17 @@ class Handler:
         return answer, facts
 
 
+class Elsewhere(App):
+    """An app whose code is in another process: here it has declarations and handlers only."""
+
+    def handlers(self) -> Iterator[Handler]:
+        raise NotImplementedError
+
+
 def handlers_of(app: App) -> Iterator[Handler]:
+    if isinstance(app, Elsewhere):
+        yield from app.handlers()
+        return
     for mark, function in app.marked():
         signature, name = Signature(function), app.name()
         verb = Verb(
@@ -72,6 +91,28 @@ def all_handlers(apps: Sequence[App]) -> dict[tuple[str, str], Handler]:
                 "rename one class",
             )
     return {(h.verb.app, h.verb.name): h for app in apps for h in handlers_of(app)}
+
+
+def beforehand(
+    handler: Handler, arguments: Mapping[str, Any], gifts: Mapping[type, Any]
+) -> Callable[[], tuple[Any, list[Fact]]]:
+    """Run a handler that is elsewhere now; the function gives what came of it, in the transaction.
+
+    What it raised is raised there, so it counts like that of any other. Raises Invalid at once for
+    arguments that are wrong.
+    """
+    try:
+        found = handler.run(arguments, gifts)
+    except Exception as error:
+        if getattr(error, "parsing", False):
+            raise
+        failed = error
+
+        def fail() -> tuple[Any, list[Fact]]:
+            raise failed
+
+        return fail
+    return lambda: found
 
 
 def path_of(function: Callable[..., Any]) -> str:

@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +21,7 @@ from baotu.sdk import (
     App,
     Call,
     Caller,
+    ConfigError,
     Conflict,
     Fact,
     Records,
@@ -34,6 +35,9 @@ from baotu.sdk.door import Change
 from baotu.sdk.jobs import JobRun
 
 from .effects import Chain, Deed
+from .handlers import beforehand
+from .sandbox.port import Gone
+from .sandbox.solving import Solving
 from .worker import solved, work
 
 NAME = JobRun.__tablename__
@@ -98,9 +102,9 @@ class Running:
     """A worker process and what it told last."""
 
     task: Task
-    process: BaseProcess
-    pipe: Connection
-    cancel: Flag
+    process: BaseProcess | Solving
+    pipe: Connection | Solving
+    cancel: Flag | Solving
     until: float  # monotonic seconds
     began: bool = False
     shown: float = 0.0
@@ -122,7 +126,11 @@ class Runner:
         memory_mb: int = 2048,
         time_s: float = 3600.0,
         attempts: int = 2,
+        elsewhere: Callable[[str, str, str, int], Solving | None] | None = None,
     ) -> None:
+        """elsewhere: begins a solver of a third-party app in its own confinement, from (app,
+        solver, problem, seed); None for an app that is ours."""
+        self.elsewhere = elsewhere
         self.chain, self.workers, self.attempts = chain, workers, attempts
         self.limits = (memory_mb << 20, max(1, int(time_s)))
         self.time_s = time_s
@@ -199,9 +207,17 @@ class Runner:
         for row in self.chain.store.ask(NEXT, (free,)) if free > 0 else ():
             task = Task(*row)
             self._set(task, state="running", attempt=task.attempt + 1)
-            self._running.append(self._spawn(task))
+            try:
+                self._running.append(self._spawn(task))
+            except (Gone, ConfigError) as error:
+                self._set(task, state="failed", error=str(error))
 
     def _spawn(self, task: Task) -> Running:
+        until = self.chain.clock.monotonic() + LOADING_S + self.time_s
+        if self.elsewhere is not None:
+            one = self.elsewhere(task.app, task.solve, task.problem, task.seed)
+            if one is not None:
+                return Running(task, one, one, one, until)
         spawn = multiprocessing.get_context("spawn")
         ours, theirs = spawn.Pipe(duplex=False)
         cancel = spawn.Event()
@@ -211,7 +227,6 @@ class Runner:
         )
         process.start()
         theirs.close()
-        until = self.chain.clock.monotonic() + LOADING_S + self.time_s
         return Running(task, process, ours, cancel, until)
 
     def _listen(self) -> None:
@@ -243,6 +258,8 @@ class Runner:
         except (EOFError, OSError):
             self._fallen(one)
             return
+        if not kind:
+            return  # a part of a word
         if kind == "progress":
             if not one.began:
                 one.began, one.until = True, self.chain.clock.monotonic() + self.time_s
@@ -305,10 +322,16 @@ def mark(chain: Chain, task: Task, values: dict[str, Any]) -> None:
 def finish(chain: Chain, task: Task, value: Any) -> None:
     """Hand the result to its handler and close the job, in one transaction."""
     handler = chain.solvers.get((task.app, task.solve))
+    came: Callable[[], tuple[Any, Sequence[Fact]]] | None = None
+    if handler is not None and handler.apart:
+        who = Caller(task.caller, task.organisation, frozenset())
+        came = beforehand(handler, {"result": value}, {Call: chain.call_of(who)})
 
     def body(records: Records) -> tuple[None, Sequence[Fact]]:
-        facts: list[Fact] = []
-        if handler is not None:
+        facts: Sequence[Fact] = []
+        if came is not None:
+            _, facts = came()
+        elif handler is not None:
             given = handler.signature.parse({"result": value})
             call = chain.call_of(who)
             _, facts = handler.run(given, {Records: records, Call: call})

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
 from baotu.sdk import App, ConfigError, DriverEntry
 
+from .sandbox.source import Source
+
 DRIVERS, APPS = "baotu.drivers", "baotu.apps"
+OWN = "baotu"  # the distribution whose apps are ours
 
 
 class Registry:
-    """What is installed, by name. `plugins`: a folder of private `*.py` apps, or None."""
+    """What is installed, by name. `plugins`: a folder of private `*.py` apps, or None.
 
-    def __init__(self, plugins: Path | None = None) -> None:
+    trusted: entry points and files (without `.py`) of others whose code may run in this process.
+    """
+
+    def __init__(self, plugins: Path | None = None, trusted: Collection[str] = ()) -> None:
         self._points = {
             group: {point.name: point for point in entry_points(group=group)}
             for group in (DRIVERS, APPS)
         }
         self._plugins = plugins
+        self.trusted = frozenset(trusted)
 
     def drivers(self) -> list[str]:
         return sorted(self._points[DRIVERS])
@@ -40,8 +47,32 @@ class Registry:
             )
         return found
 
+    def guests(self) -> list[Source]:
+        """Where third-party apps come from; their code is not touched. What is trusted is none."""
+        found = [
+            Source(
+                name=point.name,
+                version=f"{point.dist.name} {point.dist.version}" if point.dist else "",
+                point=point.value,
+            )
+            for point in self._points[APPS].values()
+            if not self._here(point)
+        ]
+        return found + [Source(name=path.stem, file=path) for path in self._files(False)]
+
+    def _here(self, point: EntryPoint) -> bool:
+        own = point.dist is not None and point.dist.name.lower() == OWN
+        return own or point.name in self.trusted
+
+    def _files(self, trusted: bool) -> list[Path]:
+        found = sorted(self._plugins.glob("*.py")) if self._plugins else []
+        return [path for path in found if (path.stem in self.trusted) == trusted]
+
     def apps(self) -> dict[str, type[App]]:
-        """All apps, those of wheels first; a name twice is refused."""
+        """Apps whose code runs in this process: ours and those that are trusted, wheels first.
+
+        A name twice is refused.
+        """
         found: dict[str, type[App]] = {}
         for kind in self._all_apps():
             if kind.name() in found:
@@ -52,12 +83,12 @@ class Registry:
         return found
 
     def _all_apps(self) -> Iterator[type[App]]:
-        for point in self._points[APPS].values():
+        for point in filter(self._here, self._points[APPS].values()):
             kind = _loaded(point)
             if not (isinstance(kind, type) and issubclass(kind, App)):
                 raise ConfigError(f"app {point.name!r}: {point.value} is not an App")
             yield kind
-        for path in sorted(self._plugins.glob("*.py")) if self._plugins else ():
+        for path in self._files(True):
             yield from apps_of(load_file(path))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from baotu.sdk.tags import Tags
 from .again import AT_ONCE, Again
 from .duty import SECOND, Duty
 from .effects import Chain, Deed
-from .handlers import Handler
+from .handlers import Handler, beforehand
 from .ledger import Rows
 from .marks import NEVER, Key, Listener, Marks
 
@@ -104,7 +105,7 @@ class Schedule:
 
     def _find(self, key: Key) -> tuple[Duty, int] | None:
         duty = self._by_key.get(key)
-        if duty is None or self.chain.blame.stopped(duty.handler.verb.app):
+        if duty is None or self.chain.blame.stopped(duty.handler.verb.app) or duty.handler.rests():
             return None
         return duty, self._done[key]
 
@@ -115,7 +116,7 @@ class Schedule:
         """Windows that have ended, for each asset in order of time."""
         now = self.chain.clock.now() - self.lateness
         for duty in self.duties():
-            if self.chain.blame.stopped(duty.handler.verb.app):
+            if self.chain.blame.stopped(duty.handler.verb.app) or duty.handler.rests():
                 continue
             end = self._done[duty.key] + duty.period
             if end <= now:
@@ -149,6 +150,10 @@ class Schedule:
         granted = self.chain.reach.grants.get(app, frozenset())
         who = Caller(f"app:{app}", duty.organisation, granted, kind="app")
         window, rows = self._window(duty, end, again), Rows()
+        told = any(len(part) for part in window.samples.values())
+        came: Callable[[], tuple[Any, Sequence[Fact]]] | None = None
+        if handler.apart and told:
+            came = beforehand(handler, {}, {Window: window, Call: self.chain.call_of(who)})
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:
             rows.of.clear()
@@ -156,10 +161,10 @@ class Schedule:
                 self.again.rows(rows, duty, window.start, end)
             else:
                 rows.add("position", *duty.key, end)
-            if not any(len(part) for part in window.samples.values()):
+            if not told:
                 return None, ()  # it said nothing
             gifts = {Window: window, Records: records, Call: self.chain.call_of(who)}
-            _, facts = handler.run({}, gifts)
+            _, facts = came() if came is not None else handler.run({}, gifts)
             if again:
                 facts = self.again.taken(facts, rows)
             for fact in facts:

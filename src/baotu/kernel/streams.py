@@ -81,6 +81,7 @@ class Streams:
         self._replay = round(replay_s * SECOND)
         self.replayed = self.passed = self.missing = 0  # samples after a fall: run, and not
         self._told = 0
+        self.unseen: dict[str, int] = {}  # samples that an app missed while it was stopped
         self._expired: list[tuple[Caller, str, Write]] = []
 
     # -- life -----------------------------------------------------------------------------------
@@ -225,7 +226,8 @@ class Streams:
     ) -> Deed | None:
         """What is to be committed; None when a handler had nothing to say."""
         app = handler.verb.app
-        if self.chain.blame.stopped(app):
+        if self.chain.blame.stopped(app) or handler.rests():
+            self.unseen[app] = self.unseen.get(app, 0) + len(part)
             return None
         who = Caller(
             f"app:{app}",
@@ -315,6 +317,13 @@ class Streams:
             if not self.chain.blame.stopped(app):
                 self._resume(organisation, app, tag, kind, unseen.get(tag, now))
 
+    def warm(self, app: str) -> None:
+        """The state of an app began anew: as after a fall, for its active alarms. On our thread."""
+        now = self.chain.clock.now()
+        for organisation, name, tag, kind in self.chain.store.ask(ACTIVE):
+            if name == app:
+                self._resume(organisation, app, tag, kind, now)
+
     def _resume(self, organisation: str, app: str, tag: int, kind: str, end: int) -> None:
         said, newest = None, 0
         facts: list[Fact] = []
@@ -324,7 +333,7 @@ class Streams:
             for selection in self.selections():
                 part = selection.of(samples)
                 for handler in selection.handlers if part is not None else ():
-                    if handler.verb.app != app or handler.takes(Records):
+                    if handler.verb.app != app or handler.takes(Records) or handler.rests():
                         continue
                     gifts = {Samples: part, Call: self.chain.call_of(who)}
                     try:

@@ -173,6 +173,7 @@ class App:
 
     title: str = ""
     serves: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()  # actions of the platform that it needs: see `trust.ACTIONS`
     tables: tuple[type[Table], ...] = ()
 
     def __init__(self, **settings: Any) -> None:

@@ -339,6 +339,24 @@ class Desk(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppProcess:
+    """A third-party app's own process.
+
+    confined: by what, in words; empty: by nothing. limits: memory_mb, call_s, scratch_mb. figures:
+    private_mb, rss_mb, cpu_s, calls, starts. state: granted, waiting, more or revoked.
+    """
+
+    source: str
+    version: str
+    confined: tuple[str, ...]
+    limits: Mapping[str, float]
+    figures: Mapping[str, float]
+    state: str
+    asks: tuple[str, ...]
+    granted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppCard:
     """An installed app: what it is, what it may do, how it fares."""
 
@@ -350,6 +368,7 @@ class AppCard:
     listens: tuple[str, ...]
     permissions: tuple[str, ...]
     health: Health
+    process: AppProcess | None = None  # of its own; None: it runs in the hub
 
 
 class Apps(Protocol):

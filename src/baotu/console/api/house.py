@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -89,7 +90,8 @@ def _work(api: APIRouter, rooms: Rooms) -> None:
             {"name": c.name, "title": c.title, "summary": c.summary, "serves": list(c.serves),
              "settings": dict(c.settings), "listens": list(c.listens),
              "permissions": list(c.permissions), "health": health_row(c.health),
-             "pages": [{"name": v.name, "title": v.title} for v in pages if v.app == c.name]}
+             "pages": [{"name": v.name, "title": v.title} for v in pages if v.app == c.name],
+             "process": asdict(c.process) if c.process else None}
             for c in rooms.apps.cards()
         ]  # fmt: skip
         return json({"apps": cards})

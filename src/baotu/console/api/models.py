@@ -149,6 +149,19 @@ class Pulse(BaseModel):
     status: Literal["alive"]
 
 
+class ProcessRow(BaseModel):
+    """An app's own process. confined: by what; state: granted, waiting, more or revoked."""
+
+    source: str
+    version: str
+    confined: list[str]
+    limits: dict[str, float]
+    figures: dict[str, float]
+    state: str
+    asks: list[str]
+    granted: list[str]
+
+
 class AppRow(BaseModel):
     name: str
     title: str
@@ -159,6 +172,7 @@ class AppRow(BaseModel):
     permissions: list[str]
     health: HealthRow
     pages: list[dict[str, str]]
+    process: ProcessRow | None = Field(None, description="Its own process; null: runs in the hub")
 
 
 class AppRows(BaseModel):

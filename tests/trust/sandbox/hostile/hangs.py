@@ -1,0 +1,4 @@
+"""Never finishes to load."""
+
+while True:
+    pass

@@ -351,7 +351,7 @@ def account_link(
     data: Data = None,
 ) -> None:
     """打印一次性链接：首次登录或重设口令 Print a one-time link: first sign-in, or a new password."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     told = _asked(data_folder(config, data), "account_link", account=name)
     who = told["account"] or told["role"]
@@ -372,7 +372,7 @@ def account_create(
     data: Data = None,
 ) -> None:
     """新建账户，例如给程序用 Make an account, for a program for example."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     folder = data_folder(config, data)
     typer.echo(_asked(folder, "account_create", name=name, title=title, roles=list(roles or ())))
@@ -381,7 +381,7 @@ def account_create(
 @account.command("list")
 def account_list(config: Config = NODE, data: Data = None) -> None:
     """列出账户与角色 List accounts and their roles."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     for row in _asked(data_folder(config, data), "account_list"):
         typer.echo(f"{row['name']}  {row['title']}  {row['state']}  {', '.join(row['roles'])}")
@@ -394,7 +394,7 @@ def account_reset(
     data: Data = None,
 ) -> None:
     """撤下第二因素并结束会话：手机丢失 Take off the second factors and end all sessions: a lost phone."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     typer.echo(_asked(data_folder(config, data), "account_reset", account=name))
 
@@ -414,7 +414,7 @@ def token_create(
     data: Data = None,
 ) -> None:
     """新建 API 令牌，只显示一次 Make an API token; it is shown this once."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     wanted = list(scope or ["*"])
     folder = data_folder(config, data)
@@ -431,7 +431,7 @@ def call(
     """在运行中的节点上执行命令或查询 Run a command or a query on a running node."""
     import json
 
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     try:
         given = dict(part.split("=", 1) for part in arguments or ())
@@ -457,7 +457,7 @@ def write(
     data: Data = None,
 ) -> None:
     """写一个位号并读回，或申请批准 Write a tag and read it back, or ask for approval."""
-    from baotu.house.offline import data_folder
+    from baotu.house.place import data_folder
 
     folder = data_folder(config, data)
     asked = {"tag": tag, "value": value, "reason": reason, "key": key, "override": override}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from baotu.kernel.lifecycle import Stack
 from baotu.sdk import ConfigError
 
-from .offline import data_folder
+from .place import data_folder
 from .settings import address
 from .web import bound
 

@@ -22,17 +22,11 @@ from baotu.trust.secrets import Scrubber
 from .backup import NodeBackup, proved, report, sentence, tidy
 from .control import ask, node_folder, running
 from .file import load
+from .place import data_folder
 from .vault import resolver_of
 
 FORMATS: dict[str, Format] = {".parquet": "parquet", ".csv": "csv", ".arrow": "arrow"}
 ASSETS = "assets.db"
-
-
-def data_folder(config: Path, data: Path | None) -> Path:
-    """Where the node keeps its data: as told, else as configured. Raises ConfigError."""
-    if data is not None:
-        return node_folder(data)
-    return load(config).basics.node.data
 
 
 def moment(text: str, field: Literal["start", "end"]) -> int:

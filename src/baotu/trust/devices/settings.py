@@ -15,7 +15,7 @@ class TrustSettings:
         "[::1]:8443", title="设备注册（EST）监听地址，空为关 Address of enrolment (EST), empty: off"
     )
     status_listen: str = setting(
-        "[::1]:8081",
+        "[::1]:8082",
         title="吊销状态（CRL、OCSP）监听地址，空为关 Address of revocation status (CRL, OCSP), empty: off",
     )
     names: tuple[str, ...] = setting(
@@ -25,7 +25,7 @@ class TrustSettings:
     status_url: str = setting(
         "",
         title="写进证书的吊销状态地址 Address of revocation status that is put into certificates",
-        example="http://[2001:db8::5]:8081",
+        example="http://[2001:db8::5]:8082",
     )
     lifetime_h: float = setting(
         168.0, title="设备证书有效期 How long certificates are good", unit="h", low=0.01, high=87600

@@ -105,6 +105,20 @@ def run(
 
 
 @app.command()
+def join(
+    ticket: Annotated[
+        str, typer.Argument(help="票据，或装着它的文件 The ticket, or a file that holds it")
+    ],
+    config: Config = NODE,
+    data: Data = None,
+) -> None:
+    """边缘节点用票据加入中心；密钥在此生成 An edge joins its hub by a ticket; its key is made here."""
+    from baotu.house.linking import join as joined
+
+    _guarded(lambda: typer.echo(joined(config, data, ticket)))
+
+
+@app.command()
 def config(
     check: Annotated[Path | None, typer.Argument(help="要检查的配置文件 File to check")] = None,
     sample: Annotated[

@@ -29,7 +29,7 @@ log = structlog.get_logger("baotu.fabric")
 TWICE_S = 15.0  # longer than Zenoh keeps a link whose other end has died (its lease: 10 s)
 RETRY_S = 0.2
 AGAIN_S = 60.0  # the same refusal is told once in so long
-Kind = Literal["unknown", "cloned", "alone"]
+Kind = Literal["unknown", "cloned", "alone", "cut"]
 Refuse = Callable[[Kind, str, Mapping[str, str]], None]
 
 
@@ -37,7 +37,7 @@ class Gate:
     """refuse(kind, node, facts): a node is not heard, and why; on the gate's own thread.
 
     `unknown`: its certificate is ours, but it is not admitted, or no longer. `cloned`: seen twice;
-    `alone`: no longer, so it is heard again.
+    `alone`: no longer, so it is heard again. `cut`: it was linked, and is no longer admitted.
     """
 
     def __init__(
@@ -121,9 +121,12 @@ class Gate:
         self._judge(admitted)
         wanted = admitted - self._suspended
         if wanted != self._open:
+            before, linked = self._open or frozenset(), self.linked()
             self._open = None  # should opening fail, it is tried again
             self._wire.reopen(opening(self._settings, self._role, wanted))
             self._open = wanted
+            for name in sorted((before - admitted) & linked.keys()):
+                self._refuse("cut", name, {"links": str(linked[name])})
 
     def _judge(self, admitted: frozenset[str]) -> None:
         with self._lock:

@@ -17,7 +17,6 @@ from baotu.console import Limits, Rooms, build
 from baotu.console.who import identify
 from baotu.fabric.asking import Answering
 from baotu.fabric.hub import HubLink
-from baotu.fabric.session import open_wire
 from baotu.kernel.board import HealthBoard
 from baotu.kernel.clock import SystemClock
 from baotu.kernel.lifecycle import Stack
@@ -38,6 +37,7 @@ from .doorway import Doorway
 from .field import Field
 from .file import HouseConfig
 from .hub import Hub
+from .linking import Links
 from .offline import export_tags
 from .settings import ConsoleSettings, address
 from .web import ToTls, WebThread, bound, reaches_beyond, secured
@@ -93,8 +93,12 @@ class Node:
         basics, data = self.config.basics, self.config.basics.node.data
         listening, tls = self._listening() if self.role != "edge" else (None, None)
         self._lock(data)
-        wire = open_wire(self.resolver.settings(basics.fabric, "[fabric]"), self.role)
+        links = self.links = Links(
+            basics, self.resolver.settings(basics.fabric, "[fabric]"), self.clock
+        )
+        wire = links.open()
         self._stack.add("wire", wire.close)
+        self._stack.add("links", links.close)
         if self.role != "edge":
             self._start_hub(wire)
         if self.role != "hub":
@@ -202,6 +206,7 @@ class Node:
             folder=basics.node.data / "quarantine", clock=self.clock, tell=self.board.put,
         )  # fmt: skip
         self._stack.add("hub link", hub.link.close)
+        self.links.guard(hub.devices, hub.note)
         answering = Answering(wire, basics.fabric.hub, hub.bridge())
         self._stack.add("outside writes of edges", answering.close)
 

@@ -90,7 +90,7 @@ class Devices(App):
         self.here: Callable[[], Here] | None = None  # set where there is an authority
 
     # -- admission ------------------------------------------------------------------------------
-    @command(permission=PERMISSION, title="接纳 Admit", duty="guard")
+    @command(permission=PERMISSION, title="接纳 Admit", duty="guard", told_once=True)
     def admit(
         self,
         records: Records,
@@ -140,7 +140,7 @@ class Devices(App):
             records.delete(row)
             records.flush()
 
-    @command(permission=PERMISSION, title="令牌 Token", duty="guard")
+    @command(permission=PERMISSION, title="令牌 Token", duty="guard", told_once=True)
     def token(
         self,
         records: Records,

@@ -20,7 +20,7 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "device": Profile(uses=(Use.CLIENT_AUTH,)),
-    "node": Profile(uses=(Use.CLIENT_AUTH, Use.SERVER_AUTH)),
+    "node": Profile(uses=(Use.CLIENT_AUTH,)),  # an edge cannot play the hub
     "server": Profile(uses=(Use.SERVER_AUTH,)),
     "ra": Profile(uses=(Use.SERVER_AUTH, Use.CLIENT_AUTH, RA)),
     "ocsp": Profile(uses=(Use.OCSP_SIGNING,), no_check=True),

@@ -74,7 +74,7 @@ def _compared(
         same, shown = raw == back, back
     else:
         # an integer register keeps the nearest step of a scaled value; a float its 24 bits
-        step = 0.0 if scaling.trivial or raw == round(raw) else 0.5
+        step = 0.5 if not scaling.trivial and float(back).is_integer() else 0.0
         same = abs(back - raw) <= step + 1e-6 * abs(raw)
         shown = (back * scaling.numerator + scaling.addend) / scaling.denominator
     why = "" if same else f"{tag.name}: wrote {value}, the device shows {shown}"

@@ -282,9 +282,10 @@ class Writes:
         return order.override
 
     def _again(self, caller: Caller) -> Caller:
-        """With the rights of now. Apps, the platform and the local engineer have no account."""
-        accounted = self.people is not None and caller.via
-        return self.people.again(caller) if accounted and self.people else caller
+        """With the rights of now. Apps, nodes and the platform itself have no account."""
+        if self.people is None or caller.kind not in ("person", "token", "device"):
+            return caller
+        return self.people.again(caller)
 
     def _wait(self, order: Order, who: Caller, tag: Tag, asked: str) -> Reply:
         """Nothing is sent: somebody else decides first."""

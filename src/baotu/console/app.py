@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
-from . import live, oidc, pages, problem, signin
+from . import live, oidc, outside, pages, problem, signin
 from .api import audit, house, plant, samples, statistics, verbs, writing
 from .gate import Gate
 from .metrics import Metrics
@@ -82,6 +82,8 @@ def build_api(rooms: Rooms) -> Console:
     samples.routes(api, rooms)
     statistics.routes(api, rooms)
     live.routes(api, rooms, channel)
+    if rooms.outside is not None and rooms.people is not None:
+        outside.account_routes(api, rooms, rooms.outside)
     signin.routes(api, rooms)  # before the verbs: `/api/app/verb` would take its addresses
     writing.routes(api, rooms)
     verbs.routes(api, rooms)
@@ -90,6 +92,8 @@ def build_api(rooms: Rooms) -> Console:
 
     if rooms.oidc is not None:
         oidc.routes(app, rooms, rooms.oidc)
+    if rooms.outside is not None and rooms.people is not None:
+        outside.routes(app, rooms, rooms.outside)
 
     @app.get("/metrics", tags=["platform"], response_class=PlainTextResponse)
     def metrics() -> Response:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from baotu.sdk import Anonymous, Caller
+from baotu.sdk import Anonymous, Caller, Denied
 from baotu.sdk.oidc import Answer, Provider
 
 from .rooms import Rooms
@@ -74,8 +74,10 @@ def routes(app: FastAPI, rooms: Rooms, provider: Provider) -> None:
             return _too_much()
         caller = _caller(rooms, request)
         answer = await run_in_threadpool(provider.leave, base(request), asked, caller)
-        if answer.body.get("confirm"):
-            back = str(answer.body.get("back") or "/")
+        if answer.body.get("confirm"):  # then asked again, by somebody who has no session any more
+            again = answer.body["again"]
+            assert isinstance(again, dict)
+            back = f"/oidc/logout?{urlencode(again)}" if again else ""
             return RedirectResponse(f"/sign-out?{urlencode({'next': back})}", 303)
         return _sent(answer)
 
@@ -103,9 +105,10 @@ async def _form(request: Request) -> dict[str, str] | None:
 
 
 def _caller(rooms: Rooms, request: Request) -> Caller | None:
+    """A program of another site may send somebody here by a form; then the cookie does not count."""
     try:
         return rooms.identify(request)
-    except Anonymous:
+    except (Anonymous, Denied):
         return None
 
 

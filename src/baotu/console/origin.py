@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 Scope = MutableMapping[str, Any]
 HARMLESS = ("GET", "HEAD", "OPTIONS")
 DATA = ("/api/", "/metrics", "/openapi.json")
+SENT_HERE = ("/oidc/authorize", "/oidc/logout")
+"""A program sends people here, by a link or by a form (OpenID Connect Core 3.1.2.1). Neither counts a
+cookie that came with another site's form, and neither changes anything by itself."""
 OWN = ("same-origin", "none")
 JSON = ("application/json", "application/merge-patch+json")
 
@@ -49,6 +52,8 @@ def came_by_loopback(scope: Scope) -> bool:
 def foreign(scope: Scope) -> bool:
     """A change, a channel or data asked for by a page of another origin."""
     if header(scope, b"authorization"):
+        return False
+    if scope["type"] == "http" and scope["path"] in SENT_HERE:
         return False
     origin, site = header(scope, b"origin"), header(scope, b"sec-fetch-site")
     if scope["type"] == "http" and scope["method"] in HARMLESS:

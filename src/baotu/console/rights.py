@@ -37,12 +37,12 @@ NOTHING = Right(kind="nothing")
 """There is no such address; only somebody is told so."""
 SIGNING_IN = (
     "sign_in", "second_factor", "new_password", "passkey_options", "passkey_sign_in",
-    "read_invitation", "accept_invitation", "sign_out",
+    "read_invitation", "accept_invitation", "sign_out", "sign_in_with", "sign_in_back",
 )  # fmt: skip
 OWN = (
     "me", "alive", "confirm", "change_password", "end_session", "create_token", "revoke_token",
     "begin_totp", "finish_totp", "remove_totp", "new_codes", "begin_passkey", "finish_passkey",
-    "remove_passkey",
+    "remove_passkey", "begin_identity", "remove_identity",
 )  # fmt: skip
 OIDC = (
     "oidc_discovery", "oidc_jwks", "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_revoke",
@@ -113,7 +113,7 @@ PAGES: Mapping[str, Right] = {
 }
 """By the first word behind the language."""
 
-PUBLIC_UNDER = ("sign-in", "welcome")
+PUBLIC_UNDER = ("sign-in", "sign-out", "welcome")
 """Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 
 SOCKET = "WEBSOCKET"  # as a method: opening one

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from baotu.sdk import Caller
 from baotu.sdk.door import Door
 from baotu.sdk.oidc import Provider
+from baotu.sdk.outside import Outside
 from baotu.sdk.people import People
 from baotu.sdk.ports import (
     Apps,
@@ -39,7 +40,7 @@ class Rooms:
     known and may not. Called on the console's own thread, so it takes well under a millisecond.
     With `baotu.recheck` in the scope it is only asked whether an open page still has its session.
     people: accounts and sign-in; None: everybody who reaches this console is whom `identify` says.
-    oidc: sign-in for other programs. policy: who may do what. ended: its `tell` hears `Caller.via` of each session, token or
+    oidc: sign-in for other programs. outside: sign-in with other providers. policy: who may do what. ended: its `tell` hears `Caller.via` of each session, token or
     certificate that has ended, on any thread; absent: open sockets notice within half a second.
     names: host names of this node besides localhost and addresses. address: how others reach the
     console, `https://name`; empty: as each request says.
@@ -60,6 +61,7 @@ class Rooms:
     identify: Callable[[HTTPConnection], Caller]
     people: People | None = None
     oidc: Provider | None = None
+    outside: Outside | None = None
     faults: Faults | None = None
     audit_log: AuditLog | None = None
     writing: Writing | None = None

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from baotu.sdk import Anonymous, Caller, Denied
-from baotu.sdk.people import People, Visit
+from baotu.sdk.people import People, Step, Visit
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 SIGN_IN = "请先登录 Sign in first"
@@ -28,7 +29,7 @@ PUBLIC_ROUTES = (
     "read_invitation", "accept_invitation",
 )  # fmt: skip
 """Names of the API routes that nobody has to be somebody for."""
-PUBLIC_PAGES = ("sign-in", "welcome")
+PUBLIC_PAGES = ("sign-in", "sign-out", "welcome")
 """The same for pages, with and without a language before them."""
 KNOWN_S = 90 * 86400
 
@@ -87,6 +88,23 @@ def visit_of(connection: HTTPConnection) -> Visit:
         origin=connection.headers.get("origin") or "",
         known=connection.cookies.get(cookie(connection, "browser"), ""),
     )
+
+
+def remembered(connection: HTTPConnection, answer: Response, step: Step) -> Response:
+    """The answer with the cookies of a sign-in that is done."""
+    secure = connection.url.scheme == "https"
+    for what, secret, keep in (("session", step.session, None), ("browser", step.known, KNOWN_S)):
+        if secret:  # a session's cookie ends with the browser; its end is kept by the node
+            answer.set_cookie(
+                cookie(connection, what), secret, max_age=keep, path="/", secure=secure,
+                httponly=True, samesite="lax",
+            )  # fmt: skip
+    return private(answer)
+
+
+def private(answer: Response) -> Response:
+    answer.headers["cache-control"] = "no-store"
+    return answer
 
 
 def inside(address: str) -> str:

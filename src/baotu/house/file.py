@@ -17,11 +17,12 @@ from baotu.sdk.asset import Zone
 from baotu.sdk.secret import referred
 from baotu.sdk.settings import described
 from baotu.sdk.tags import Tags
+from baotu.trust.oidc.settings import IdentityProvider
 
 from .settings import SECTIONS, Basics, DeviceSettings, ServerSettings
 
 PLACED = ("console", "fabric", "records", "secrets", "backup")
-LISTS = ("asset", "asset_type", "device", "server", "zone")
+LISTS = ("asset", "asset_type", "device", "server", "zone", "identity_provider")
 _TAG_KEYS = {
     ("type" if f.name == "asset_type" else f.name): f.name
     for f in fields(Tag)
@@ -58,6 +59,7 @@ class HouseConfig:
     zones: tuple[Zone, ...] = ()
     devices: tuple[DeviceLine, ...] = ()
     servers: tuple[ServerLine, ...] = ()
+    identity_providers: tuple[IdentityProvider, ...] = ()
     apps: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     warnings: tuple[ConfigError, ...] = ()
 
@@ -125,6 +127,9 @@ class _House:
             zones=self.zones(),
             devices=tuple(d for d in self.each("device", self.device) if d),
             servers=tuple(s for s in self.each("server", self.server) if s),
+            identity_providers=tuple(
+                p for p in self.each("identity_provider", self.identity_provider) if p
+            ),
             apps=self.apps(),
             warnings=tuple(self.warnings),
         )
@@ -289,6 +294,14 @@ class _House:
     def server(self, table: Any, key: tuple[str | int, ...]) -> ServerLine | None:
         made = self.plugin(table, key, ServerSettings, "server")
         return ServerLine(common=made[0], entry=made[1], settings=made[2]) if made else None
+
+    def identity_provider(self, table: Any, key: tuple[str | int, ...]) -> IdentityProvider | None:
+        made = self.reader.make(IdentityProvider, table, key)
+        if made is None:
+            return None
+        self.in_the_clear(made, key, made.name)
+        placed: IdentityProvider = self.placed(made)
+        return placed
 
     def apps(self) -> Mapping[str, Mapping[str, Any]]:
         """Parameters by app; each checked against the app's own declaration."""

@@ -71,6 +71,7 @@ from .file import HouseConfig
 from .guests import Guests
 from .outsiders import Outsiders
 from .proofs import Prover
+from .signon import OutsideDoors, provider_of
 from .vault import resolver_of
 
 log = structlog.get_logger("baotu.hub")
@@ -108,6 +109,7 @@ class Hub:
         self.resolver = resolver or resolver_of(config, Scrubber())
         self.organisation = config.basics.node.organisation
         data = config.basics.node.data
+        self.doors: OutsideDoors | None = None
         self.link: Any = None  # fabric.hub.HubLink
         self.devices: Any = None  # trust.devices.service.DeviceTrust, where there is an authority
         self._stack = Stack()
@@ -135,6 +137,9 @@ class Hub:
             self.chain, config.basics.people, self.organisation, data, issuer=issuer(config)
         )
         self._stack.add("people", self.people.stop)
+        self.oidc = provider_of(self.chain, self.people, data, clock, self.organisation)
+        self.doors = OutsideDoors(self.people, clock, self.resolver)
+        self.doors.configure(config.identity_providers)
         self.outsiders = outsiders or Outsiders(
             self.people, lambda: self.devices, self.organisation
         )
@@ -216,6 +221,8 @@ class Hub:
     def configure(self, config: HouseConfig) -> None:
         self.plant.configure(config.assets, config.types)
         self.policy.place(config.zones)
+        if self.doors is not None:
+            self.doors.configure(config.identity_providers)
 
     # what the link needs ------------------------------------------------------
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -51,6 +52,12 @@ def limits_of(console: ConsoleSettings) -> Limits:
         requests_per_s=console.requests_per_s, anonymous_per_s=console.anonymous_per_s,
         at_once=console.at_once, sockets=console.sockets, body_bytes=console.body_kb * 1024,
     )  # fmt: skip
+
+
+def known_names(console: ConsoleSettings) -> tuple[str, ...]:
+    """Those that are listed, and the one others reach the console by."""
+    own = urlsplit(console.address).hostname
+    return (*console.names, own) if own else console.names
 
 
 class Node:
@@ -157,7 +164,7 @@ class Node:
             self._confess(hub, console.listen)
         if tls is not None and console.redirect_listen:
             plain = bound(*address(console.redirect_listen))
-            names = frozenset({"localhost", *(name.lower() for name in console.names)})
+            names = frozenset({"localhost", *(name.lower() for name in known_names(console))})
             lead = WebThread(ToTls(listening.getsockname()[1], names), plain)
             lead.start()
             self._stack.add("redirect", lead.stop)
@@ -272,11 +279,11 @@ class Node:
             door=hub.chain, history=hub.history, plant=hub.plant, live=hub.live, board=self.board,
             desk=desk, elements=hub.elements(), audit=hub.audit(), audit_log=hub.audit_log(),
             apps=AppCards(hub.apps, self.board, hub.guests.process, hub.guests.wrong), identify=identify(hub.people),
-            people=hub.people, ended=hub.people.ended, faults=self.faults, writing=hub.writes,
+            people=hub.people, oidc=hub.oidc, outside=hub.doors, ended=hub.people.ended, faults=self.faults, writing=hub.writes,
             node=basics.node.name,
             title=basics.node.title, version=__version__, key_values=basics.console.key_values,
             shift_h=basics.console.shift_h, now=self.clock.now, policy=hub.chain.policy,
-            names=basics.console.names, limits=limits_of(basics.console),
+            names=known_names(basics.console), address=basics.console.address, limits=limits_of(basics.console),
         )  # fmt: skip
 
     def _apply(self, config: HouseConfig) -> None:
@@ -288,6 +295,8 @@ class Node:
 
     def _secret_changed(self, name: str) -> None:
         """Who uses it begins again with the new value; a reference that is gone changes nothing."""
+        if self.hub is not None and self.hub.doors is not None:
+            self.hub.doors.configure(self.config.identity_providers)
         try:
             if self.field is not None:
                 self.field.apply(self.config)

@@ -10,6 +10,7 @@ from baotu.kernel.registry import Registry
 from baotu.sdk import ConfigError
 from baotu.sdk.asset import Zone
 from baotu.sdk.settings import described
+from baotu.trust.oidc.settings import IdentityProvider
 
 from .settings import SECTIONS, DeviceSettings, ServerSettings
 
@@ -80,6 +81,9 @@ def reference(registry: Registry) -> str:
         "## `[[zone]]`",
         "",
         *_table(Zone),
+        "## `[[identity_provider]]`",
+        "",
+        *_table(IdentityProvider),
     ]
     for name in registry.drivers():
         entry = registry.driver(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from baotu.edge.gate import Gate
 from baotu.edge.spec import EdgeSettings
@@ -16,6 +17,7 @@ from baotu.sdk import ConfigError, setting
 from baotu.trust.audit.settings import AuditSettings
 from baotu.trust.backup.settings import BackupSettings
 from baotu.trust.devices.settings import TrustSettings as DevicesSettings
+from baotu.trust.oidc.places import here
 from baotu.trust.people.settings import PeopleSettings
 from baotu.trust.policy.settings import PolicySettings
 from baotu.trust.secrets.settings import SecretsSettings
@@ -37,6 +39,14 @@ def address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def plain_origin(text: str) -> bool:
+    """`https://name[:port]` and nothing behind it; http for this machine."""
+    parts = urlsplit(text)
+    if parts.path or parts.query or parts.fragment or "@" in parts.netloc or not parts.hostname:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and here(parts.hostname))
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings:
     name: str = setting("baotu", title="节点名称 Name of this node")
@@ -54,6 +64,13 @@ class ConsoleSettings:
     listen: str = setting("[::1]:8080", title="监听地址 Address of console and API")
     key_values: tuple[str, ...] = setting((), title="总览位号 Tags on the overview")
     shift_h: float = setting(8.0, title="班次小时 Hours of a shift", unit="h", low=1, high=24)
+    address: str = setting(
+        "",
+        title="别人访问控制台的地址；别的程序用本平台账户登录时，它就是签发者，登记后不要改 Address under which others "
+        "reach the console; the issuer for programs that sign people in here: do not change it once "
+        "they are registered",
+        example="https://plant.example",
+    )
     names: tuple[str, ...] = setting(
         (), title="本节点的域名 Host names of this node", example=["plant.example"]
     )
@@ -91,6 +108,11 @@ class ConsoleSettings:
 
     def __post_init__(self) -> None:
         address(self.listen)
+        if self.address and not plain_origin(self.address):
+            raise ConfigError(
+                f"{self.address!r} is not the address of a console",
+                hint='"https://plant.example", without a path; http only on this machine',
+            )
         if self.redirect_listen:
             address(self.redirect_listen)
         if self.key_file and not self.certificate_file:

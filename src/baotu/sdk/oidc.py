@@ -31,11 +31,12 @@ class Holders(Protocol):
 
     def subject(self, caller: Caller) -> str: ...
 
-    def caller(self, subject: str) -> Caller | None:
-        """Who that is now; None when the account is gone or disabled."""
+    def caller(self, subject: str, via: str) -> Caller | None:
+        """Who that is now in this session of theirs (`Caller.via`), with the roles that work in it;
+        None when the account is disabled or gone, or the session is over."""
 
     def signed_in(self, caller: Caller) -> int:
-        """When this session of theirs began, seconds since 1970."""
+        """When the person last proved to be there in this session, seconds since 1970; 0: never."""
 
     def title(self, subject: str) -> str:
         """The name people know."""

@@ -105,6 +105,16 @@ class OwnKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnIdentity:
+    """An identity of another provider that signs this account in."""
+
+    id: int
+    provider: str
+    name: str
+    created: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Me:
     """Somebody's own account. waits: roles that need a second factor before they work."""
 
@@ -123,6 +133,7 @@ class Me:
     passkeys: tuple[OwnKey, ...]
     tokens: tuple[OwnKey, ...]
     scopes: tuple[str, ...]
+    identities: tuple[OwnIdentity, ...] = ()
 
 
 class People(Protocol):
@@ -194,6 +205,12 @@ class People(Protocol):
         """Recovery codes, shown this once (empty: those before stand)."""
 
     def passkey_remove(self, caller: Caller, passkey: int) -> None: ...
+
+    def recent(self, caller: Caller) -> None:
+        """Raises Denied unless the person proved to be there a short while ago."""
+
+    def identity_remove(self, caller: Caller, identity: int) -> None:
+        """It signs this account in no more."""
 
     def token_new(self, caller: Caller, name: str, scope: Sequence[str], days: int) -> str:
         """The token, shown this once."""

@@ -21,8 +21,9 @@ class People:
     def subject(self, caller: Caller) -> str:
         return f"id-of-{caller.name}"
 
-    def caller(self, subject: str) -> Caller | None:
-        return WANG if subject == "id-of-wang" and subject not in self.disabled else None
+    def caller(self, subject: str, via: str) -> Caller | None:
+        over = subject in self.disabled or (subject, via) in self.ended
+        return WANG if (subject, via) == ("id-of-wang", WANG.via) and not over else None
 
     def signed_in(self, caller: Caller) -> int:
         return self.bench.clock.now() // 10**9 - 5 if self.since is None else self.since

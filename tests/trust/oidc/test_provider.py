@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -31,11 +33,28 @@ CHALLENGE = (
 SECOND = 10**9
 
 
+@cache
+def kept_keys() -> str:
+    """A file of keys as the provider made it, once for all tests: making RSA keys takes long."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "keys.json"
+        Keys(file, Bench(Oidc()).clock).public()
+        return file.read_text()
+
+
 class Site:
-    def __init__(self, folder: Path, confidential: bool = True, algorithm: str = "RS256") -> None:
+    """shared: with keys that other tests have, too."""
+
+    def __init__(
+        self, folder: Path, confidential: bool = True, algorithm: str = "RS256", shared: bool = True
+    ) -> None:
         self.bench = Bench(Oidc())
         self.people = People(self.bench)
-        self.keys = Keys(folder / "oidc" / "keys.json", self.bench.clock)
+        file = folder / "oidc" / "keys.json"
+        if shared:
+            file.parent.mkdir(parents=True)
+            file.write_text(kept_keys())
+        self.keys = Keys(file, self.bench.clock)
         self.provider = OpenIdProvider(self.bench.chain, self.people, self.keys, "spring")
         made = self.bench.do(
             "register", client="grafana", title="Grafana", redirects=BACK,
@@ -306,7 +325,8 @@ def test_an_address_that_could_leak_a_code_is_not_registered(site: Site, address
         site.bench.do("register", client="grafana", title="", redirects=BACK)
 
 
-def test_keys_turn_and_what_the_old_one_signed_is_still_read(site: Site, tmp_path: Path) -> None:
+def test_keys_turn_and_what_the_old_one_signed_is_still_read(tmp_path: Path) -> None:
+    site = Site(tmp_path, shared=False)
     before = site.keys.sign({"x": 1}, "ES256")
     names = {key["kid"] for key in site.keys.public()["keys"]}
     site.later(TURN_S + 1)

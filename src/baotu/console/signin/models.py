@@ -138,6 +138,30 @@ class OwnKey(BaseModel):
     scope: list[str] = []
 
 
+class OwnIdentity(BaseModel):
+    id: int
+    provider: str
+    name: str
+    created: str
+
+
+class Provider(BaseModel):
+    name: str
+    title: str
+
+
+class ProviderName(BaseModel):
+    """The name of a `[[identity_provider]]`."""
+
+    provider: str = Field(max_length=40)
+
+
+class Address(BaseModel):
+    """Where to send the browser."""
+
+    address: str
+
+
 class Me(BaseModel):
     """waits: a role that works only after a second factor is set up."""
 
@@ -154,6 +178,8 @@ class Me(BaseModel):
     sessions: list[OwnSession]
     passkeys: list[OwnKey]
     tokens: list[OwnKey]
+    identities: list[OwnIdentity]
+    providers: list[Provider]
     permissions: list[str]
     actions: dict[str, str] = Field(description="Titles of those that are the platform's own")
 

@@ -18,7 +18,7 @@ from ..pages.frame import THEME, frame, part
 from ..pages.words import Place
 from ..rooms import Rooms
 
-TITLES = {"sign-in": "登录 Sign in", "welcome": "欢迎 Welcome"}
+TITLES = {"sign-in": "登录 Sign in", "sign-out": "退出登录 Sign out", "welcome": "欢迎 Welcome"}
 ACCOUNT = Place(name="account", title="我的账户 My account", icon="", part="account")
 PEOPLE = Place(name="people", title="人员 People", icon="", part="people")
 LANGUAGES = {"zh": "zh-CN", "en": "en-US"}

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from baotu.sdk import Caller, Denied
+from baotu.sdk.outside import Offered
 from baotu.sdk.people import Link, People
 from baotu.sdk.people import Step as Stepped
 from baotu.sdk.trust import ACTIONS, ROLES
@@ -17,7 +18,7 @@ from ..api.rows import json
 from ..problem import documented
 from ..rooms import Rooms
 from ..times import iso
-from ..who import FORGED, KNOWN_S, cookie, forged, visit_of
+from ..who import FORGED, cookie, forged, private, remembered, visit_of
 from . import models as m
 
 REFUSED = documented(401, 403, 422, 429)
@@ -60,7 +61,7 @@ def _steps(api: APIRouter, people: People) -> None:
         name and password already."""
         _own_page(request)
         ticket, options = people.passkey_options(given.ticket, visit_of(request))
-        return _private(json({"ticket": ticket, "publicKey": options}))
+        return private(json({"ticket": ticket, "publicKey": options}))
 
     @api.post("/sign-in/passkey/done", response_model=m.Step, **about)
     def passkey_sign_in(request: Request, given: m.PasskeyAnswer) -> Response:
@@ -77,7 +78,7 @@ def _links(api: APIRouter, rooms: Rooms, people: People) -> None:
         """What a one-time link is good for. Nothing is used up."""
         found = people.invitation(given.secret)
         role = ROLES[found.role].title if found.role in ROLES else ""
-        return _private(json({
+        return private(json({
             "kind": found.kind, "ends": iso(found.ends), "account": found.account,
             "title": found.title, "role": found.role, "role_title": role,
         }))  # fmt: skip
@@ -99,7 +100,7 @@ def _links(api: APIRouter, rooms: Rooms, people: People) -> None:
     )
     def account_link(request: Request, given: m.Account) -> Response:
         """A link with which this account sets its first, or a new, password. For `people.manage`."""
-        return _private(json(_told(people.link(given.account, rooms.identify(request)))))
+        return private(json(_told(people.link(given.account, rooms.identify(request)))))
 
 
 def _account(api: APIRouter, rooms: Rooms, people: People) -> None:
@@ -109,7 +110,7 @@ def _account(api: APIRouter, rooms: Rooms, people: People) -> None:
     def sign_out(request: Request) -> Response:
         """End this session."""
         people.sign_out(rooms.identify(request))
-        answer = _private(json({"done": True}))
+        answer = private(json({"done": True}))
         answer.delete_cookie(
             cookie(request, "session"),
             path="/",
@@ -121,7 +122,8 @@ def _account(api: APIRouter, rooms: Rooms, people: People) -> None:
     @api.get("/me", response_model=m.Me, **about)
     def me(request: Request) -> Response:
         """Whoever asks: roles, sessions, second factors, tokens."""
-        return _private(json(_me(people, rooms.identify(request))))
+        offered = rooms.outside.offered() if rooms.outside else ()
+        return private(json(_me(people, rooms.identify(request), offered)))
 
     @api.post("/me/alive", response_model=m.Done, **about)
     def alive(request: Request) -> Response:
@@ -152,7 +154,7 @@ def _account(api: APIRouter, rooms: Rooms, people: People) -> None:
         """An API token, shown this once. Its scope lies within what one may do oneself."""
         caller = rooms.identify(request)
         token = people.token_new(caller, given.name, given.scope, given.days)
-        return _private(json({"token": token}))
+        return private(json({"token": token}))
 
     @api.delete("/me/tokens/{token}", response_model=m.Done, **about)
     def revoke_token(request: Request, token: int) -> Response:
@@ -168,7 +170,7 @@ def _factors(api: APIRouter, rooms: Rooms, people: People) -> None:
     def begin_totp(request: Request) -> Response:
         """A secret for an authenticator app; it counts once a code of it was shown."""
         secret, address = people.totp_begin(rooms.identify(request))
-        return _private(json({"secret": secret, "address": address, "qr": qr(address)}))
+        return private(json({"secret": secret, "address": address, "qr": qr(address)}))
 
     @api.post("/me/totp/done", response_model=m.Codes, **about)
     def finish_totp(request: Request, given: m.Code) -> Response:
@@ -187,7 +189,7 @@ def _factors(api: APIRouter, rooms: Rooms, people: People) -> None:
     @api.post("/me/passkeys", response_model=m.Options, **about)
     def begin_passkey(request: Request) -> Response:
         ticket, options = people.passkey_new(rooms.identify(request), visit_of(request))
-        return _private(json({"ticket": ticket, "publicKey": options}))
+        return private(json({"ticket": ticket, "publicKey": options}))
 
     @api.post("/me/passkeys/done", response_model=m.Codes, **about)
     def finish_passkey(request: Request, given: m.PasskeyAnswer) -> Response:
@@ -223,27 +225,15 @@ def _stepped(request: Request, step: Stepped) -> Response:
         "next": step.next, "ticket": step.ticket, "factors": list(step.factors),
         "links": [_told(link) for link in step.links],
     })  # fmt: skip
-    secure = request.url.scheme == "https"
-    for what, secret, keep in (("session", step.session, None), ("browser", step.known, KNOWN_S)):
-        if secret:  # a session's cookie ends with the browser; its end is kept by the node
-            answer.set_cookie(
-                cookie(request, what), secret, max_age=keep, path="/", secure=secure,
-                httponly=True, samesite="lax",
-            )  # fmt: skip
-    return _private(answer)
-
-
-def _private(answer: Response) -> Response:
-    answer.headers["cache-control"] = "no-store"
-    return answer
+    return remembered(request, answer, step)
 
 
 def _done() -> Response:
-    return _private(json({"done": True}))
+    return private(json({"done": True}))
 
 
 def _codes(codes: Sequence[str]) -> Response:
-    return _private(json({"codes": list(codes)}))
+    return private(json({"codes": list(codes)}))
 
 
 def _told(link: Link) -> dict[str, Any]:
@@ -253,7 +243,7 @@ def _told(link: Link) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _me(people: People, caller: Caller) -> dict[str, Any]:
+def _me(people: People, caller: Caller, offered: Sequence[Offered]) -> dict[str, Any]:
     me = people.me(caller)
 
     def when(ns: int) -> str | None:
@@ -269,6 +259,11 @@ def _me(people: People, caller: Caller) -> dict[str, Any]:
              "address": s.address, "browser": s.browser, "how": s.how, "here": s.here}
             for s in me.sessions
         ],
+        "identities": [
+            {"id": i.id, "provider": i.provider, "name": i.name, "created": iso(i.created)}
+            for i in me.identities
+        ],
+        "providers": [{"name": o.name, "title": o.title} for o in offered],
         "passkeys": [_key(k) for k in me.passkeys],
         "tokens": [_key(k) for k in me.tokens],
         "permissions": list(me.scopes),

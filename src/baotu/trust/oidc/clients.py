@@ -4,7 +4,6 @@ officer."""
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sqlalchemy import select
 
 from baotu.sdk import App, Call, Conflict, Invalid, Records, command, page, query, view
 
+from .places import here
 from .tables import OidcClient, OidcCode, OidcRefresh
 
 LINES = "每行一个地址 One address a line"
@@ -149,10 +149,3 @@ def addresses(field: str, text: str, least: int) -> list[str]:
         if parts.scheme != "https" and not (parts.scheme == "http" and here(parts.hostname or "")):
             raise Invalid(field, f"{line!r} 必须是 https must be https, or http on this machine")
     return lines
-
-
-def here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeyParameters, KeySet, RSAKey
+from typing import TYPE_CHECKING, Any
 
 from baotu.sdk import Denied
 from baotu.sdk.clock import Clock
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, KeySet, RSAKey
 
 SECOND = 10**9
 TURN_S = 90 * 86_400
@@ -25,26 +25,31 @@ ALGORITHMS = ("RS256", "ES256")
 
 
 class Keys:
-    """Safe to call from any thread once made."""
+    """Safe to call from any thread. Reads and makes nothing before it is first asked, and loads the
+    library then: a platform where no program signs people in pays for none of it."""
 
     def __init__(self, file: Path, clock: Clock, turn_s: float = TURN_S) -> None:
         self._file, self._clock, self._turn_s = file, clock, turn_s
-        self._rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.exists() else []
-        self._turn()
+        self._lock = threading.Lock()
+        self._rows: list[dict[str, Any]] | None = None
+        self._set: KeySet | None = None
 
     def public(self) -> dict[str, Any]:
         """The JSON Web Key Set (RFC 7517), the newest first."""
-        self._turn()
         return {"keys": [key.as_dict(private=False) for key in self._keys().keys]}
 
     def sign(self, claims: Mapping[str, Any], algorithm: str, kind: str = "JWT") -> str:
-        self._turn()
+        from joserfc import jwt
+
         key = next(k for k in self._keys().keys if k.alg == algorithm)
         header = {"alg": algorithm, "kid": key.kid, "typ": kind}
         return jwt.encode(header, dict(claims), key, algorithms=list(ALGORITHMS))
 
     def read(self, token: str, kind: str = "JWT") -> dict[str, Any]:
         """The claims of a token of ours. Raises Denied; expiry is looked at by the caller."""
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
         try:
             found = jwt.decode(token, self._keys(), algorithms=list(ALGORITHMS))
         except (JoseError, ValueError) as error:
@@ -54,33 +59,29 @@ class Keys:
         return dict(found.claims)
 
     def _keys(self) -> KeySet:
-        return KeySet([self._key(row) for row in reversed(self._rows)])
+        """The newest first; parsed once, since parsing checks them."""
+        from joserfc.jwk import KeySet
 
-    def _key(self, row: Mapping[str, Any]) -> RSAKey | ECKey:
-        kind = RSAKey if row["jwk"]["kty"] == "RSA" else ECKey
-        return kind.import_key(row["jwk"])
+        with self._lock:
+            rows, fresh = self._turned()
+            if self._set is None or fresh:
+                self._set = KeySet([_key(row) for row in reversed(rows)])
+            return self._set
 
-    def _turn(self) -> None:
-        """Make a new pair when the newest has signed long enough; forget what is too old."""
+    def _turned(self) -> tuple[list[dict[str, Any]], bool]:
+        """The rows, with a new pair when the newest has signed long enough and without what is too
+        old; and whether they are others than before."""
+        if self._rows is None:
+            self._rows = json.loads(self._file.read_text()) if self._file.exists() else []
         now = self._clock.now() // SECOND
         newest = max((row["made"] for row in self._rows), default=0)
         if now - newest < self._turn_s:
-            return
+            return self._rows, False
         rows = [row for row in self._rows if now - row["made"] < 2 * self._turn_s]
-        for algorithm in ALGORITHMS:
-            about: KeyParameters = {
-                "use": "sig",
-                "alg": algorithm,
-                "kid": f"{algorithm.lower()}-{now}",
-            }
-            key: RSAKey | ECKey = (
-                RSAKey.generate_key(2048, about)
-                if algorithm == "RS256"
-                else ECKey.generate_key("P-256", about)
-            )
-            rows.append({"made": now, "jwk": key.as_dict(private=True)})
+        rows += [{"made": now, "jwk": _made(algorithm, now)} for algorithm in ALGORITHMS]
         self._keep(rows)
         self._rows = rows
+        return rows, True
 
     def _keep(self, rows: list[dict[str, Any]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -90,3 +91,22 @@ class Keys:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._file)
+
+
+def _key(row: Mapping[str, Any]) -> RSAKey | ECKey:
+    from joserfc.jwk import ECKey, RSAKey
+
+    kind = RSAKey if row["jwk"]["kty"] == "RSA" else ECKey
+    return kind.import_key(row["jwk"])
+
+
+def _made(algorithm: str, now: int) -> Mapping[str, Any]:
+    from joserfc.jwk import ECKey, KeyParameters, RSAKey
+
+    about: KeyParameters = {"use": "sig", "alg": algorithm, "kid": f"{algorithm.lower()}-{now}"}
+    key: RSAKey | ECKey = (
+        RSAKey.generate_key(2048, about)
+        if algorithm == "RS256"
+        else ECKey.generate_key("P-256", about)
+    )
+    return key.as_dict(private=True)

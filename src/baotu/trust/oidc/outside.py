@@ -19,8 +19,8 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any, Literal, Protocol
+from urllib.parse import quote, urlencode
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -29,9 +29,10 @@ from joserfc.jwk import KeySet
 from baotu.sdk import Denied, Refused, Unreachable
 from baotu.sdk.clock import Clock
 
-from .clients import here
+from .places import safe
 
 SECOND = 10**9
+AWAY_S = 5  # a provider that does not answer is left alone for so long
 UNDER_WAY, UNDER_WAY_S = 10_000, 600
 KNOWN_S = 3600  # discovery and keys are asked again after this
 LEEWAY_S = 60  # between two clocks
@@ -57,13 +58,25 @@ class OutsideProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who somebody proved to be. (issuer, subject) is the name for ever."""
+    """Who somebody proved to be. (issuer, subject) is the name for ever; name: to sign in with;
+    title: of the person, as far as they are told."""
 
     provider: str
     issuer: str
     subject: str
     name: str
     roles: frozenset[str]
+    title: str = ""
+
+
+class NotProved(Denied):
+    """Nobody has proved who they are. code: late (not begun here, or too long ago), browser (begun
+    in another one), refused (the provider or the person said no), untrusted (the answer is not to be
+    believed)."""
+
+    def __init__(self, why: str, code: Literal["late", "browser", "refused", "untrusted"]) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 class Fetch(Protocol):
@@ -86,18 +99,23 @@ class RelyingParty:
     """One for each provider. Safe to call from any thread."""
 
     def __init__(self, provider: OutsideProvider, clock: Clock, fetch: Fetch | None = None) -> None:
-        _safe(provider.issuer)
+        safe(provider.issuer)
         self.provider, self._clock, self._fetch = provider, clock, fetch or fetched
         self._lock = threading.Lock()
         self._ways: OrderedDict[str, _UnderWay] = OrderedDict()
+        self._asking = threading.Lock()
+        self._away_until, self._away = 0, ""
         self._about: Mapping[str, Any] = {}
         self._keys: KeySet | None = None
         self._known = 0
 
-    def begin(self, redirect: str) -> tuple[str, str]:
-        """(where to send the browser, the secret for its cookie). Raises Unreachable."""
+    def begin(self, redirect: str, state: str = "", browser: str = "") -> tuple[str, str]:
+        """(where to send the browser, the secret for its cookie). state: of the caller's own making,
+        unguessable. browser: the secret this browser has already, so that two of its tabs do not
+        disturb each other. Raises Unreachable, Refused, NotProved."""
         about = self._discovered()
-        state, browser = secrets.token_urlsafe(24), secrets.token_urlsafe(32)
+        state = state or secrets.token_urlsafe(24)
+        browser = browser if len(browser) >= 43 else secrets.token_urlsafe(32)
         way = _UnderWay(
             nonce=secrets.token_urlsafe(24), verifier=secrets.token_urlsafe(48), redirect=redirect,
             browser=_digest(browser), until=self._now() + UNDER_WAY_S,
@@ -120,15 +138,17 @@ class RelyingParty:
         with self._lock:
             way = self._ways.pop(asked.get("state", ""), None)
         if way is None or way.until < self._now():
-            raise Denied("this sign-in was not begun here, or too long ago: begin again")
+            raise NotProved("this sign-in was not begun here, or too long ago: begin again", "late")
         if not hmac.compare_digest(way.browser, _digest(browser)):
-            raise Denied("this sign-in was begun in another browser: begin again")
+            why = "this sign-in was begun in another browser: begin again"
+            raise NotProved(why, "browser")
         if asked.get("iss", self.provider.issuer) != self.provider.issuer:  # RFC 9207
-            raise Denied("the answer comes from another provider than was asked")
+            raise untrusted("the answer comes from another provider than was asked")
         if "error" in asked:
-            raise Denied(f"{self.provider.title} refused: {asked['error'][:200]}")
+            why = f"{self.provider.title} refused: {asked['error'][:200]}"
+            raise NotProved(why, "refused")
         if not asked.get("code"):
-            raise Denied(f"{self.provider.title} sent no code")
+            raise untrusted(f"{self.provider.title} sent no code")
         return self._identity(self._exchanged(asked["code"], way), way)
 
     def _exchanged(self, code: str, way: _UnderWay) -> Mapping[str, Any]:
@@ -149,19 +169,19 @@ class RelyingParty:
         now, audience = self._now(), claims.get("aud")
         audiences = audience if isinstance(audience, list) else [audience]
         if claims.get("iss") != self.provider.issuer:
-            raise Denied("the token was made by another issuer")
+            raise untrusted("the token was made by another issuer")
         if self.provider.client not in audiences:
-            raise Denied("the token is meant for another program")
+            raise untrusted("the token is meant for another program")
         if len(audiences) > 1 and claims.get("azp") != self.provider.client:
-            raise Denied("the token was given to another program")
+            raise untrusted("the token was given to another program")
         if not _number(claims.get("exp")) or claims["exp"] + LEEWAY_S < now:
-            raise Denied("the token has expired; are the clocks right?")
+            raise untrusted("the token has expired; are the clocks right?")
         if not _number(claims.get("iat")) or claims["iat"] - LEEWAY_S > now:
-            raise Denied("the token is from the future; are the clocks right?")
+            raise untrusted("the token is from the future; are the clocks right?")
         if not hmac.compare_digest(str(claims.get("nonce", "")), way.nonce):
-            raise Denied("the token belongs to another sign-in")
+            raise untrusted("the token belongs to another sign-in")
         if not isinstance(claims.get("sub"), str) or not claims["sub"]:
-            raise Denied("the token names nobody")
+            raise untrusted("the token names nobody")
         groups = claims.get(self.provider.roles_claim, [])
         held = groups if isinstance(groups, list) else [groups]
         return Identity(
@@ -170,6 +190,7 @@ class RelyingParty:
             subject=claims["sub"],
             name=str(claims.get(self.provider.name_claim) or claims["sub"])[:200],
             roles=frozenset(role for group, role in self.provider.roles.items() if group in held),
+            title=str(claims.get("name") or "")[:80],
         )
 
     def _read(self, token: str) -> dict[str, Any]:
@@ -180,7 +201,7 @@ class RelyingParty:
                 return dict(found.claims)
             except (JoseError, ValueError) as error:
                 why = str(error)
-        raise Denied(f"the token of {self.provider.title} cannot be trusted: {why}")
+        raise untrusted(f"the token of {self.provider.title} cannot be trusted: {why}")
 
     def _keyset(self, again: bool) -> KeySet:
         if self._keys is None or again:
@@ -188,19 +209,38 @@ class RelyingParty:
             try:
                 self._keys = KeySet.import_key_set(told)  # type: ignore[arg-type]
             except (JoseError, ValueError, KeyError, TypeError) as error:
-                raise Denied(f"{self.provider.title} publishes no usable keys: {error}") from None
+                raise untrusted(
+                    f"{self.provider.title} publishes no usable keys: {error}"
+                ) from None
         return self._keys
 
     def _discovered(self) -> Mapping[str, Any]:
         now = self._now()
         if self._about and now - self._known < KNOWN_S:
             return self._about
+        if not self._asking.acquire(timeout=AWAY_S):  # few wait for a provider that does not answer
+            raise Unreachable(f"{self.provider.issuer} does not answer")
+        try:
+            return self._discovery(now)
+        finally:
+            self._asking.release()
+
+    def _discovery(self, now: int) -> Mapping[str, Any]:
+        """Asked once by all who wait; when it fails, not again for a few seconds."""
+        if self._about and now - self._known < KNOWN_S:
+            return self._about
+        if now < self._away_until:
+            raise Unreachable(self._away)
         where = f"{self.provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-        about = self._fetch(where, None, {})
+        try:
+            about = self._fetch(where, None, {})
+        except (Unreachable, Refused) as error:
+            self._away_until, self._away = now + AWAY_S, str(error)
+            raise
         if about.get("issuer") != self.provider.issuer:  # Discovery 4.3
-            raise Denied(f"{where} speaks for {about.get('issuer')!r}, not for the issuer asked")
+            raise untrusted(f"{where} speaks for {about.get('issuer')!r}, not for the issuer asked")
         for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            _safe(str(about.get(name, "")))
+            safe(str(about.get(name, "")))
         self._about, self._known, self._keys = about, now, None
         return about
 
@@ -209,15 +249,17 @@ class RelyingParty:
 
 
 def fetched(
-    address: str, form: Mapping[str, str] | None, headers: Mapping[str, str]
+    address: str, form: Mapping[str, str] | None, headers: Mapping[str, str], ca_file: str = ""
 ) -> Mapping[str, Any]:
-    """Implements `Fetch`: TLS verified, no redirect followed, at most a megabyte."""
+    """Implements `Fetch`: TLS verified, no redirect followed, at most a megabyte. ca_file: whose
+    certificates are believed; empty: those of the system."""
     body = urlencode(form).encode() if form is not None else None
     request = urllib.request.Request(address, body, {"accept": "application/json", **headers})
-    opener = urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()), _NoRedirect
-    )
     try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+        opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=context), _NoRedirect
+        )
         with opener.open(request, timeout=TIMEOUT_S) as answer:
             raw = answer.read(LONGEST + 1)
     except urllib.error.HTTPError as error:
@@ -239,11 +281,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _safe(address: str) -> None:
-    """Raises Denied unless it is https, or http on this very machine."""
-    parts = urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and here(parts.hostname or "")):
-        raise Denied(f"{address!r} is not https: nobody may read along")
+def untrusted(why: str) -> NotProved:
+    return NotProved(why, "untrusted")
 
 
 def _digest(secret: str) -> str:

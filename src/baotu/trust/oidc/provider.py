@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from baotu.kernel.effects import Chain, Deed
 from baotu.sdk import Caller, Denied, Fact, Records
@@ -29,6 +29,7 @@ from .tables import OidcClient, OidcCode, OidcRefresh
 SECOND = 10**9
 FRESH_S = 60  # after prompt=login
 CODE_S, TOKEN_S, REFRESH_S = 60, 600, 30 * 86_400
+KEPT_S = 86_400  # so long a code that is over is still known when it comes again
 SCOPES = ("openid", "profile", "roles", "offline_access")
 ACCESS = "at+jwt"  # RFC 9068
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -129,6 +130,8 @@ class OpenIdProvider:
         )  # fmt: skip
 
         def body(records: Records) -> tuple[None, Sequence[Fact]]:
+            for kind in (OidcCode, OidcRefresh):
+                records.execute(delete(kind).where(kind.expires < now - KEPT_S))
             records.put(row)
             return None, ()
 
@@ -234,14 +237,14 @@ class OpenIdProvider:
         return found[0]
 
     def _tokens(self, base: str, client: OidcClient, grant: Grant) -> dict[str, Any]:
-        caller = self._holders.caller(grant.subject)
+        caller = self._holders.caller(grant.subject, grant.via)
         if caller is None:
-            raise Wrong("invalid_grant", "the account is gone or disabled")
+            raise Wrong("invalid_grant", "the person has signed out, or the account is disabled")
         now = self._chain.clock.now() // SECOND
         common = {"iss": base, "sub": grant.subject, "iat": now, "exp": now + TOKEN_S}
         access = self._keys.sign(
             common | {"aud": f"{base}/oidc/userinfo", "client_id": client.client,
-                      "scope": grant.scope, "jti": secrets.token_hex(16)},
+                      "scope": grant.scope, "jti": secrets.token_hex(16), "via": grant.via},
             client.algorithm, ACCESS,
         )  # fmt: skip
         about = common | {"aud": client.client, "auth_time": grant.signed_in, "sid": grant.family}
@@ -282,7 +285,11 @@ class OpenIdProvider:
             claims = {}
         now = self._chain.clock.now() // SECOND
         fits = claims.get("iss") == base and claims.get("aud") == f"{base}/oidc/userinfo"
-        caller = self._holders.caller(str(claims.get("sub", ""))) if fits else None
+        caller = (
+            self._holders.caller(str(claims.get("sub", "")), str(claims.get("via", "")))
+            if fits
+            else None
+        )
         if caller is None or int(claims.get("exp", 0)) <= now:
             headers = {"www-authenticate": 'Bearer error="invalid_token"'} | NO_STORE
             return Answer(status=401, body={"error": "invalid_token"}, headers=headers)
@@ -325,7 +332,10 @@ class OpenIdProvider:
         if hint and hint.get("iss") == base:
             self._end(str(hint["sub"]), str(hint.get("sid", "")), caller)
         elif caller is not None:
-            return Answer(status=200, wrong="", body={"confirm": True, "back": back})
+            again = {"state": asked["state"]} if asked.get("state") else {}
+            if client is not None and back:
+                again |= {"client_id": client.client, "post_logout_redirect_uri": back}
+            return Answer(body={"confirm": True, "again": again})
         told = {"state": asked["state"]} if asked.get("state") else {}
         return Answer(status=303, location=_with(back, told) if back else "/")
 

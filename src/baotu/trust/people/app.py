@@ -19,7 +19,7 @@ from sqlalchemy import delete, select, update
 from baotu.sdk import App, Call, Conflict, Invalid, Records, command, page, query, view
 from baotu.sdk.trust import ROLES
 
-from .tables import TABLES, Account, Browser, Code, Granted, Link, Passkey, Session, Token
+from .tables import TABLES, Account, Browser, Code, Granted, Identity, Link, Passkey, Session, Token
 
 RESERVED = ("local", "platform", "anonymous", "fabric", "nobody")
 NAME = A[str, "登录名 Name to sign in with"]
@@ -41,6 +41,7 @@ class Person:
     last_from: str
     second_factor: bool
     sessions: int
+    identities: int = 0
 
 
 class People(App):
@@ -72,7 +73,9 @@ class People(App):
     def enable(self, records: Records, call: Call, account: NAME) -> str:
         """It may sign in again; tokens stay revoked. 可再次登录；令牌仍作废。"""
         row = other(records, call, account)
-        row.state = "active" if row.password else "invited"
+        theirs = select(Identity.id).where(Identity.account == row.id)
+        signs_in = row.password or records.scalar(theirs) is not None
+        row.state = "active" if signs_in else "invited"
         return row.state
 
     @command(permission=SYSTEM, duty="administer", title="结束会话 End its sessions")
@@ -91,6 +94,52 @@ class People(App):
         no_officer(records, row)
         forget_factors(records, row)
         return end_all(records, row, nanoseconds(call.now))
+
+    @command(permission=SYSTEM, duty="administer", title="关联外部身份 Link an outside identity")
+    def link_identity(
+        self,
+        records: Records,
+        call: Call,
+        account: NAME,
+        issuer: A[str, "签发者地址 Issuer"],
+        subject: A[str, "那里的主体编号 (sub) Its subject there (sub)"],
+        reason: A[str, "原因 Reason"],
+    ) -> str:
+        """Who proves to be this subject at this issuer signs in as the account. 以该身份登录此账户。"""
+        if not reason.strip():
+            raise Invalid("reason", "写上原因，会记入审计 Say why; the audit keeps it")
+        row = other(records, call, account)
+        no_officer(records, row)
+        if row.state == "disabled":
+            raise Conflict("account", f"{row.name} is disabled: enable it first")
+        issuer, subject = issuer.strip(), subject.strip()
+        if not issuer or not subject:
+            raise Invalid("subject", "写上签发者与主体 Give the issuer and the subject")
+        same = select(Identity).where(Identity.issuer == issuer, Identity.subject == subject)
+        if records.scalar(same) is not None:
+            raise Conflict("subject", "这个外部身份已关联 This identity is linked already")
+        records.put(
+            Identity(account=row.id, issuer=issuer, subject=subject, provider=issuer, name=subject,
+                     by=call.caller.name, created=nanoseconds(call.now))
+        )  # fmt: skip
+        row.state = "active"
+        return row.name
+
+    @command(
+        permission=SYSTEM, duty="administer", title="解除外部身份 Unlink its outside identities"
+    )
+    def unlink_identities(
+        self, records: Records, call: Call, account: NAME, reason: A[str, "原因 Reason"]
+    ) -> int:
+        """None of them signs it in any more; its sessions end. 不再能以外部身份登录，会话结束。"""
+        if not reason.strip():
+            raise Invalid("reason", "写上原因，会记入审计 Say why; the audit keeps it")
+        row = other(records, call, account)
+        gone = records.execute(delete(Identity).where(Identity.account == row.id)).rowcount
+        if not gone:
+            raise Conflict("account", f"{row.name} 没有外部身份 has no outside identity")
+        end_all(records, row, nanoseconds(call.now))
+        return int(gone)
 
     @command(permission=SECURITY, duty="guard", title="授予角色 Grant a role")
     def grant(self, records: Records, call: Call, account: NAME, role: ROLE) -> list[str]:
@@ -162,11 +211,14 @@ def people(records: Records) -> list[Person]:
     open_: dict[int, int] = {}
     for account in records.scalars(select(Session.account).where(Session.ended == 0)):
         open_[account] = open_.get(account, 0) + 1
+    linked: dict[int, int] = {}
+    for account in records.scalars(select(Identity.account)):
+        linked[account] = linked.get(account, 0) + 1
     return [
         Person(
             name=a.name, title=a.title, state=a.state, roles=held.get(a.id, []), created=moment(a.created),
             last=moment(a.last) if a.last else None, last_from=a.last_from,
-            second_factor=bool(a.totp) or a.id in keys, sessions=open_.get(a.id, 0),
+            second_factor=bool(a.totp) or a.id in keys, sessions=open_.get(a.id, 0), identities=linked.get(a.id, 0),
         )
         for a in records.scalars(select(Account).order_by(Account.name))
     ]  # fmt: skip

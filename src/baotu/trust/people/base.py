@@ -59,6 +59,7 @@ class Ticket:
     site: str = ""
     rehash: str = ""
     tries: int = 0
+    outside: bool = False  # somebody else's provider knows the person: our passwords do not matter
 
 
 class Base:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from baotu.sdk import Caller, Conflict, Denied, Invalid, Records
-from baotu.sdk.people import Me, OwnKey, OwnSession, Visit
+from baotu.sdk.people import Me, OwnIdentity, OwnKey, OwnSession, Visit
 
 from . import passkeys, totp
 from .base import SECOND, Known
@@ -39,7 +39,15 @@ class Own(Links):
             last=about[0], last_from=about[1], failed=about[2],
             sessions=self._sessions(account.id, here), passkeys=self._passkeys(account.id),
             tokens=self._tokens(account.id), scopes=tuple(sorted(caller.permissions)),
+            identities=self.identities(account.id),
         )  # fmt: skip
+
+    def identities(self, account: int) -> tuple[OwnIdentity, ...]:
+        rows = self.ask(
+            "SELECT id, provider, name, created FROM people_identity WHERE account = ? ORDER BY id",
+            account,
+        )
+        return tuple(OwnIdentity(id=i, provider=p, name=n, created=c) for i, p, n, c in rows)
 
     def _sessions(self, account: int, here: int) -> tuple[OwnSession, ...]:
         idle = int(self.settings.idle_min * 60 * SECOND)

@@ -16,7 +16,8 @@ from baotu.sdk.people import Stop
 
 from .app import account_name, end_all, forget_factors, found, grant, made
 from .base import APP, SECOND
-from .own import DAY, Own
+from .outside import Identities
+from .own import DAY
 from .rights import Rights
 from .settings import PeopleSettings
 from .tables import Account, Link, Session, Token
@@ -27,7 +28,7 @@ MOST_LINES = 20  # of failed sign-ins in the audit, each TELL_S; what is beyond 
 KEPT = 90 * DAY
 
 
-class Service(Own):
+class Service(Identities):
     """Implements `sdk.people.People`. Safe to call from any thread. `start` begins its own."""
 
     def __init__(

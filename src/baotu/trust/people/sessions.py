@@ -33,6 +33,11 @@ TOKENS = (
     "FROM people_token t JOIN people_account a ON a.id = t.account "
     "WHERE t.digest = ? AND t.ended = 0"
 )
+STILL = (
+    "SELECT s.id, s.account, s.level, s.seen, s.ends, a.organisation, a.name, a.state, '' "
+    "FROM people_session s JOIN people_account a ON a.id = s.account "
+    "WHERE a.handle = ? AND s.id = ? AND s.ended = 0 AND a.state = 'active'"
+)
 ALIVE = {
     "session": "SELECT s.id, s.seen, s.ends FROM people_session s JOIN people_account a "
     "ON a.id = s.account WHERE s.ended = 0 AND a.state = 'active' AND s.id IN (%s)",
@@ -86,6 +91,18 @@ class Sessions:
             raise Anonymous(NO_TOKEN)
         self._seen[held.caller.via] = now
         return held.caller
+
+    def still(self, handle: str, via: str) -> Caller | None:
+        """Who holds this session, asked without its secret; None when it is over or another's."""
+        kind, _, number = via.partition(":")
+        if kind != "session" or not number.isdecimal():
+            return None
+        rows, now = self._store.ask(STILL, (handle, int(number))), self._now()
+        if not rows:
+            return None
+        held = self._made("session", rows[0], now)
+        idle = now - self._seen.get(via, 0) > self._idle
+        return None if now > held.ends or idle else held.caller
 
     def forget(self) -> None:
         """Something about accounts changed: look again."""

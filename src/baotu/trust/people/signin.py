@@ -55,7 +55,8 @@ class SignIn(Base):
             self.failed("second_factor", account, visit)
             raise Denied(WRONG_CODE)
         self.drop(ticket)
-        taken.level, taken.how = 2, "password + " + ("totp" if plain.isdigit() else "recovery code")
+        factor = "totp" if plain.isdigit() else "recovery code"
+        taken.level, taken.how = 2, f"{taken.how} + {factor}"
         return self._last(account, taken, visit, use)
 
     def renew(self, ticket: str, password: str, visit: Visit) -> Step:
@@ -67,9 +68,11 @@ class SignIn(Base):
 
     def passkey_options(self, ticket: str, visit: Visit) -> tuple[str, Mapping[str, Any]]:
         site, account, keys = passkeys.site_of(visit.origin), 0, []
+        how, outside = "passkey", False
         if ticket:
             taken = self.take(ticket, "second")
-            account, keys = taken.account, taken.keys
+            account, keys, outside = taken.account, taken.keys, taken.outside
+            how = f"{taken.how} + passkey"
         rows = self.ask(
             "SELECT key FROM people_passkey WHERE account = ? AND site = ?", account, site
         )
@@ -81,7 +84,8 @@ class SignIn(Base):
             state=state,
             site=site,
             level=2,
-            how="password + passkey" if account else "passkey",
+            how=how,
+            outside=outside,
         )
         return made, options
 
@@ -132,7 +136,7 @@ class SignIn(Base):
     def _last(self, account: Known, ticket: Ticket, visit: Visit, use: Use = nothing) -> Step:
         """A new password, when the old one is too old; else the session."""
         days = self.settings.password_days
-        if not days or self.now() - account.password_set < days * 86400 * SECOND:
+        if ticket.outside or not days or self.now() - account.password_set < days * 86400 * SECOND:
             return self.open(account, ticket, visit, use)
         if use is not nothing:
             body = lambda records: use(records, self.row(records, account))  # noqa: E731

@@ -121,6 +121,22 @@ class Link(Table):
     used: Mapped[int] = mapped_column(NS, default=0)
 
 
+class Identity(Table):
+    """An identity of another provider that signs this account in. provider, name: as they were
+    called when it was linked. made: the account was made for it, and follows its groups."""
+
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    account: Mapped[int] = refers(Account)
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    provider: Mapped[str]
+    name: Mapped[str]
+    by: Mapped[str]
+    made: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[int] = mapped_column(NS)
+
+
 TABLES: tuple[type[Table], ...] = (
     Account, Granted, Session, Browser, Former, Code, Passkey, Token, Link,
+    Identity,
 )  # fmt: skip

@@ -5,13 +5,15 @@ What stands in the frame (`/account`, `/people`) is for people who are signed in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from baotu.sdk.outside import Offered
 from baotu.sdk.view import in_language
 
 from ..pages.frame import THEME, frame, part
@@ -66,7 +68,9 @@ def _led(name: str, language_of: Callable[[Request], str]) -> Callable[[Request]
 def _shown(name: str, language: str, static: str) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         rooms: Rooms = request.scope["baotu.rooms"]
-        answer = HTMLResponse(document(name, language, static, rooms.title, rooms.node))
+        offered = rooms.outside.offered() if rooms.outside and name == "sign-in" else ()
+        made = document(name, language, static, rooms.title, rooms.node, offered)
+        answer = HTMLResponse(made)
         answer.headers["cache-control"] = "no-store"
         answer.headers["referrer-policy"] = "no-referrer"
         return answer
@@ -74,7 +78,9 @@ def _shown(name: str, language: str, static: str) -> Callable[[Request], Respons
     return show
 
 
-def document(name: str, language: str, static: str, plant: str, node: str) -> str:
+def document(
+    name: str, language: str, static: str, plant: str, node: str, offered: Sequence[Offered] = ()
+) -> str:
     """The whole page; `signin.js` fills the card. Without scripts it says what is missing."""
     title = in_language(TITLES[name], language)
     shown = escape(in_language(plant, language))
@@ -83,6 +89,7 @@ def document(name: str, language: str, static: str, plant: str, node: str) -> st
         for sheet in ("tokens", "frame", "parts", "pages", "signin")
     )
     off = in_language("这一页需要 JavaScript。 This page needs JavaScript.", language)
+    providers = escape(json.dumps([{"name": o.name, "title": o.title} for o in offered]))
     other = "en" if language == "zh" else "zh"
     switch = "English" if language == "zh" else "中文"
     about = in_language("开放的工业互联网平台 An open industrial internet platform", language)
@@ -93,6 +100,6 @@ def document(name: str, language: str, static: str, plant: str, node: str) -> st
 <header class="outside-top"><b>{"趵突" if language == "zh" else "Baotu"}</b><span>{shown}</span>
 <a class="tool" data-language href="/{other}/{name}" hreflang="{other}">{switch}</a>
 <button class="tool" data-theme-switch type="button"></button></header>
-<main class="outside-main"><section class="card panel" id="card" data-page="{name}" aria-live="polite">
+<main class="outside-main"><section class="card panel" id="card" data-page="{name}" data-providers="{providers}" aria-live="polite">
 <h1>{title}</h1><noscript><p class="problem">{off}</p></noscript></section>
 <p class="small muted outside-foot">{about} · {escape(node)}</p></main></body></html>"""

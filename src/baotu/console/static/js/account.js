@@ -1,5 +1,5 @@
 /** My account: who I am, second factors, sessions, tokens. What is secret is shown once. */
-import { Part, clock, get, h, send, t, toast, zh } from "./core.js";
+import { Part, base, clock, get, h, send, t, toast, zh } from "./core.js";
 import { able, make } from "./passkey.js";
 
 const remove = (address) => send(address, {}, "DELETE");
@@ -7,6 +7,10 @@ const remove = (address) => send(address, {}, "DELETE");
 class Account extends Part {
   start() {
     this.className = "account";
+    const back = new URLSearchParams(location.search);
+    if (back.has("linked")) toast(t("已关联 Linked"));
+    if (back.has("refused")) toast(t(REFUSED[back.get("refused")] ?? REFUSED.untrusted), true);
+    if (back.has("linked") || back.has("refused")) history.replaceState(history.state, "", location.pathname);
     this.load();
   }
   async load() {
@@ -19,7 +23,7 @@ class Account extends Part {
     }
   }
   draw() {
-    this.replaceChildren(...[this.warning(), h("div", { class: "halves" }, this.who(), this.factors()), this.sessions(), this.tokens()].filter(Boolean));
+    this.replaceChildren(...[this.warning(), h("div", { class: "halves" }, this.who(), this.factors()), this.identities(), this.sessions(), this.tokens()].filter(Boolean));
   }
   warning() {
     const waiting = this.me.roles.filter((role) => role.waits).map((role) => t(role.title));
@@ -31,7 +35,7 @@ class Account extends Part {
     const me = this.me;
     const last = me.last ? `${clock(me.last, "always")}${me.last_from ? ` · ${me.last_from}` : ""}` : t("这是第一次 This is the first time");
     const facts = [["登录名 Name", me.name], ["组织 Organisation", me.organisation], ["角色 Roles", me.roles.map((r) => t(r.title)).join(zh ? "、" : ", ") || "–"], ["上次登录 Last sign-in", last], ["口令设于 Password set", me.password_set ? clock(me.password_set, "always") : "–"]];
-    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, me.title || me.name), h("span", { class: "more bar" }, h("button", { class: "btn", onclick: () => this.password() }, t("改口令 Change password")), h("button", { class: "btn", "data-act": "sign-out" }, t("退出登录 Sign out")))),
+    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, me.title || me.name), h("span", { class: "more bar" }, me.password_set ? h("button", { class: "btn", onclick: () => this.password() }, t("改口令 Change password")) : null, h("button", { class: "btn", "data-act": "sign-out" }, t("退出登录 Sign out")))),
       h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, t(name)), h("dd", {}, value)])),
       me.failed ? h("p", { class: "problem", role: "status" }, zh ? `上次登录以来有 ${me.failed} 次失败的尝试。不是您？改口令，并告诉安全管理员。` : `${me.failed} failed attempts since the last sign-in. Not you? Change the password and tell the security administrator.`) : null);
   }
@@ -43,6 +47,17 @@ class Account extends Part {
     const another = h("li", {}, h("div", {}, h("b", {}, t("通行密钥 Passkey")), h("span", { class: "small muted" }, t(able() ? "指纹、人脸或安全钥匙，不怕钓鱼 Finger, face or security key; cannot be phished" : "通行密钥只认名称，不认 IP 地址：在本机上改用 http://localhost，或给节点一个带 TLS 的名称 Passkeys belong to a name, not to an IP address: open http://localhost on this machine, or give the node a name and TLS"))), h("button", { class: "btn act", disabled: !able(), onclick: () => this.passkey() }, t("添加 Add")));
     const recovery = totp || passkeys.length ? h("li", {}, h("div", {}, h("b", {}, t("恢复码 Recovery codes")), h("span", { class: "small muted" }, zh ? `还剩 ${codes} 个` : `${codes} left`)), h("button", { class: "btn", onclick: () => this.safely(async () => this.codes((await send("me/codes", {})).codes)) }, t("换新 New ones"))) : null;
     return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("第二因素 Second factor"))), h("ul", { class: "factors" }, app, keys, another, recovery));
+  }
+  identities() {
+    const { identities, providers } = this.me;
+    if (!identities.length && !providers.length) return null;
+    const called = (name) => t(providers.find((one) => one.name === name)?.title ?? name);
+    const mine = identities.map((one) => h("li", {}, h("div", {}, h("b", {}, called(one.provider)), h("span", { class: "small muted" }, `${one.name} · ${t("关联于 linked")} ${clock(one.created, "always").slice(0, 10)}`)), h("button", { class: "btn", onclick: () => this.sure(zh ? `不再用 ${called(one.provider)} 登录？` : `Sign in with ${called(one.provider)} no more?`, () => remove(`me/identities/${one.id}`)) }, t("解除 Unlink"))));
+    const free = providers.filter((one) => !identities.some((have) => have.provider === one.name)).map((one) => h("li", {}, h("div", {}, h("b", {}, t(one.title)), h("span", { class: "small muted" }, t("用那里的身份登录本账户 Sign in to this account with your identity there"))), h("button", { class: "btn act", "data-provider": one.name, onclick: () => this.link(one.name) }, t("关联 Link"))));
+    return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("其他登录方式 Other ways to sign in"))), h("ul", { class: "factors" }, mine, free));
+  }
+  link(provider) {
+    return this.safely(async () => location.assign((await send("me/identities", { provider })).address));
   }
   sessions() {
     const rows = this.me.sessions.map((s) => h("tr", {}, h("td", { "data-head": t("设备 Device") }, browser(s.browser), s.here ? h("span", { class: "chip" }, t("本机 This one")) : null), h("td", { class: "tight", "data-head": t("地址 Address") }, s.address || "–"), h("td", { class: "tight" }, t(HOW[s.how] ?? s.how)), h("td", { class: "tight", "data-head": t("最近 Last seen") }, clock(s.seen)), h("td", { class: "tight" }, s.here ? null : h("button", { class: "btn", onclick: () => this.safely(() => remove(`me/sessions/${s.id}`)) }, t("结束 End")))));
@@ -72,6 +87,7 @@ class Account extends Part {
     dialog(question, "", [], "是 Yes", () => this.safely(work));
   }
   confirm(work) {
+    if (!this.me.password_set) return dialog("请重新登录 Sign in again", "登录已有一会儿，确认还是您本人。 You signed in a while ago: it should still be you.", [], "去登录 Sign in", () => location.assign(`${base}/sign-in?next=${encodeURIComponent(location.pathname)}`));
     dialog("请再输入一次口令 Confirm with your password", "登录已有一会儿，确认还是您本人。 You signed in a while ago: it should still be you.", [["password", "口令 Password", { type: "password", autocomplete: "current-password" }]], "确认 Confirm", async (given) => {
       await send("me/confirm", given);
       queueMicrotask(() => this.safely(work));
@@ -119,6 +135,17 @@ class Account extends Part {
     }, thrown), scope);
   }
 }
+
+/** Why an identity was not linked. */
+const REFUSED = {
+  linked: "这个身份已属于别的账户，或已关联 This identity belongs to another account, or is linked already",
+  session: "关联不是在这个会话里开始的，或太久：再试一次 Linking was not begun in this session, or took too long: try again",
+  late: "等得太久：再试一次 It took too long: try again",
+  browser: "关联是在另一个浏览器里开始的：在这里再试一次 Linking was begun in another browser: try again here",
+  refused: "那里没有确认您的身份，或您取消了 The provider did not confirm who you are, or you cancelled",
+  untrusted: "答复不可信，没有关联；原因在节点日志里 The answer cannot be trusted, so nothing was linked; the log of the node says why",
+  away: "提供方现在没有应答，稍后再试 The provider does not answer just now: try again later",
+};
 
 /** A refusal that stands in the dialog that asked. */
 const thrown = (error) => {

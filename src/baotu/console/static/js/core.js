@@ -58,7 +58,7 @@ async function asked(address, options) {
     throw new Problem({ detail: t("连不上服务，正在重试。 The server cannot be reached; trying again.") }, 0);
   }
   const told = await answer.json().catch(() => ({ detail: answer.statusText }));
-  if (answer.status === 401 && !/\/(sign-in|welcome)$/.test(location.pathname)) location.replace(`${base}/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (answer.status === 401 && !/\/(sign-in|sign-out|welcome)$/.test(location.pathname)) location.replace(`${base}/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
   if (!answer.ok) throw new Problem(told, answer.status);
   return told;
 }

@@ -52,7 +52,7 @@ class People extends Part {
     const ask = (verb) => async () => (await openForm(this.verbs[verb], {}, { account: one.name }, `${one.title} · ${one.name}`)) && this.load();
     if (one.state === "disabled") return h("span", { class: "bar" }, h("button", { class: "btn", onclick: ask("enable") }, t("启用 Enable")));
     return h("span", { class: "bar" }, h("button", { class: "btn", onclick: () => this.link(one.name) }, t(one.state === "invited" ? "邀请链接 Invitation" : "重设口令 Reset password")),
-      one.second_factor ? h("button", { class: "btn", onclick: ask("forget_factors") }, t("手机丢失 Lost phone")) : null, one.sessions ? h("button", { class: "btn", onclick: ask("end_sessions") }, t("结束会话 End sessions")) : null, h("button", { class: "btn", onclick: ask("disable") }, t("停用 Disable")));
+      one.second_factor ? h("button", { class: "btn", onclick: ask("forget_factors") }, t("手机丢失 Lost phone")) : null, h("button", { class: "btn", onclick: ask("link_identity") }, t("外部身份 Outside identity")), one.identities ? h("button", { class: "btn", onclick: ask("unlink_identities") }, t("解除外部身份 Unlink")) : null, one.sessions ? h("button", { class: "btn", onclick: ask("end_sessions") }, t("结束会话 End sessions")) : null, h("button", { class: "btn", onclick: ask("disable") }, t("停用 Disable")));
   }
   create() {
     dialog("新建账户 New account", "", [["name", "登录名 Name to sign in with", { autocapitalize: "none", autocomplete: "off" }], ["title", "姓名 Name of the person", { autocomplete: "off" }]], "新建 Create", async (given) => {

@@ -5,14 +5,16 @@ import { able, use } from "./passkey.js";
 const card = document.getElementById("card");
 const root = document.documentElement;
 const secret = location.hash.slice(1);
-const wanted = new URLSearchParams(location.search).get("next") ?? "";
+const asked = new URLSearchParams(location.search);
+const wanted = asked.get("next") ?? "";
+const providers = JSON.parse(card.dataset.providers ?? "[]");
 
 /** A path of this console and nothing else: an address of another host is not followed. */
 export function inside(address) {
   try {
     const there = new URL(address, location.origin);
     const plain = address.startsWith("/") && !address.startsWith("//") && !address.includes("\\");
-    return plain && there.origin === location.origin && !/\/(sign-in|welcome)$/.test(there.pathname) ? there.pathname + there.search + there.hash : "";
+    return plain && there.origin === location.origin && !/\/(sign-in|sign-out|welcome)$/.test(there.pathname) ? there.pathname + there.search + there.hash : "";
   } catch {
     return "";
   }
@@ -20,7 +22,9 @@ export function inside(address) {
 
 /** Home is where somebody may do something. */
 async function home() {
-  const me = await fetch("/api/me").then((answer) => answer.json());
+  const answer = await fetch("/api/me");
+  if (!answer.ok) return `${base}/sign-in`;
+  const me = await answer.json();
   const may = new Set(me.permissions);
   if (me.roles.some((role) => role.waits) || !may.size) return `${base}/account`;
   return base + (may.has("assets.read") ? "" : may.has("audit.read") ? "/audit" : may.has("people.manage") || may.has("roles.grant") ? "/people" : "/account");
@@ -91,12 +95,53 @@ async function passkey(ticket = "") {
   await next(await send("sign-in/passkey/done", { ticket: made, credential }));
 }
 
-function signIn(said = "") {
+/** Off to somebody else's provider: a link, since the way there and back is the browser's. */
+function elsewhere() {
+  const way = (name) => `/sign-in/with/${encodeURIComponent(name)}?${new URLSearchParams({ next: inside(wanted), language: zh ? "zh" : "en" })}`;
+  return providers.map((one) => h("a", { class: "btn whole", href: way(one.name), "data-provider": one.name }, zh ? `用 ${t(one.title)} 登录` : `Sign in with ${t(one.title)}`));
+}
+
+/** What went wrong elsewhere, and what to do next. {}: the provider's title. */
+const REFUSED = {
+  late: ["这次登录等得太久，或不是从这里开始的。请再试一次。", "This sign-in took too long, or was not begun here. Try again."],
+  browser: ["这次登录是在另一个浏览器里开始的。请在这里重新开始。", "This sign-in was begun in another browser. Begin again here."],
+  refused: ["{} 没有让您登录，或您在那里取消了。", "{} did not sign you in, or you cancelled there."],
+  untrusted: ["{} 的答复不可信，没有登录。请告诉系统管理员，原因在节点日志里。", "The answer of {} cannot be trusted, so nobody was signed in. Tell your system administrator; the log of the node says why."],
+  away: ["{} 现在没有应答。请稍后再试，或用本平台的口令登录。", "{} does not answer just now. Try again later, or sign in with your password here."],
+  unknown: ["您在 {} 的身份还没有关联本平台的账户。有账户：先用口令登录，再到「我的账户」关联。没有：把下面这一行交给系统管理员。", "Your identity at {} has no account here yet. If you have an account, sign in with its password and link the identity on My account. If not, give this line to your system administrator."],
+  taken: ["您在 {} 的登录名不能用作新账户：已有人用，或不合规则。请把下面这一行交给系统管理员。", "Your name at {} cannot be that of a new account: somebody has it, or it is not allowed. Give this line to your system administrator."],
+  disabled: ["这个账户已停用。请找系统管理员。", "This account is disabled. Ask your system administrator."],
+  often: ["尝试过多，请过一会儿再试。", "Too many attempts: try again in a while."],
+};
+
+/** Back from a provider: one more factor, a refusal, or nothing of the kind. */
+function back() {
+  const told = new URLSearchParams(secret);
+  if (told.get("ticket") || told.get("identity")) history.replaceState(null, "", location.pathname + location.search);
+  if (told.get("ticket")) return second({ ticket: told.get("ticket"), factors: (told.get("factors") ?? "").split(",") });
+  if (asked.has("in")) return go();
+  const why = REFUSED[asked.get("refused")];
+  if (!why) return signIn();
+  const title = providers.find((one) => one.name === asked.get("with"))?.title ?? "";
+  signIn(why[zh ? 0 : 1].replaceAll("{}", t(title)).trim(), (told.get("identity") ?? "").slice(0, 300));
+}
+
+function signOut() {
+  const leave = async () => {
+    await fetch("/api/sign-out", { method: "POST", body: "{}", headers: { "content-type": "application/json" } });
+    location.replace(inside(wanted) || `${base}/sign-in`);
+  };
+  const button = h("button", { class: "btn main-act whole", type: "button", onclick: (event) => tried(event.target, leave) }, t("退出登录 Sign out"));
+  card.replaceChildren(h("div", { class: "steps" }, h("h1", {}, t("退出登录？ Sign out?")),
+    h("p", { class: "muted" }, t("会话会结束；用这个会话登录的其他程序，稍后也要重新登录。 Your session ends; other programs that you signed in to with it ask you to sign in again.")), button, h("a", { class: "btn whole", href: `${base}/` }, t("留在这里 Stay"))));
+}
+
+function signIn(said = "", identity = "") {
   const key = h("button", { class: "btn whole", type: "button", onclick: (event) => tried(event.target, () => passkey()) }, t("用通行密钥登录 Sign in with a passkey"));
   const help = h("p", { class: "small muted" }, t("忘了口令，或还没有账户？请系统管理员给您一个一次性链接。 No account, or the password is lost? Ask your system administrator for a one-time link."));
   const el = form("登录 Sign in", "", [["name", "登录名 Name", { autocomplete: "username webauthn", autocapitalize: "none", spellcheck: "false" }], ["password", "口令 Password", { type: "password", autocomplete: "current-password" }]], "登录 Sign in",
-    async (given) => next(await send("sign-in", given)), able() ? [h("div", { class: "or" }, h("span", {}, t("或 or"))), key] : null, help);
-  if (said) el.querySelector("h1").after(h("p", { class: "problem", role: "alert" }, said));
+    async (given) => next(await send("sign-in", given)), able() ? [h("div", { class: "or" }, h("span", {}, t("或 or"))), key] : null, providers.length && !able() ? h("div", { class: "or" }, h("span", {}, t("或 or"))) : null, elsewhere(), help);
+  if (said) el.querySelector("h1").after(h("p", { class: "problem", role: "alert" }, said), identity ? h("pre", { class: "code wrap" }, identity) : "");
 }
 
 async function tried(button, work) {
@@ -187,6 +232,5 @@ function tools() {
 }
 
 tools();
-if (card.dataset.page === "welcome") welcome();
-else signIn();
+({ welcome, "sign-out": signOut, "sign-in": back })[card.dataset.page]();
 addEventListener("hashchange", () => location.reload());

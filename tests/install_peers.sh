@@ -12,6 +12,7 @@ want chromium chromium
 want node nodejs
 want npm npm
 want ip iproute2
+want go golang-go
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
 [ "$1" != bench ] || want victoria-metrics victoria-metrics
 fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"
@@ -35,5 +36,11 @@ if command -v npm >/dev/null 2>&1; then
     (cd .peers/npm && npm install --no-audit --no-fund --loglevel=error > install.log 2>&1) \
       || { echo "peers: npm failed:"; tail -5 .peers/npm/install.log; rm -f .peers/npm/package.json; }
   fi
+fi
+if command -v go >/dev/null 2>&1 && [ tests/trust/audit/peer/main.go -nt .peers/tlogpeer ]; then
+  echo "peers: building tlogpeer"
+  mkdir -p .peers
+  (cd tests/trust/audit/peer && GOFLAGS=-mod=readonly go build -o ../../../../.peers/tlogpeer . \
+    > ../../../../.peers/go.log 2>&1) || { echo "peers: go build failed:"; tail -5 .peers/go.log; }
 fi
 exit 0

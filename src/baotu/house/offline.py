@@ -16,7 +16,10 @@ from baotu.records import FILE, RecordsSettings, plainly
 from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.ports import Format, History, Plant
 from baotu.sdk.samples import nanoseconds
+from baotu.trust.audit.export import copy as copy_log
+from baotu.trust.audit.tiles import Reader
 
+from .auditing import FOLDER, LOG
 from .control import ask, node_folder, running
 from .file import load
 
@@ -98,6 +101,10 @@ def copy_node(folder: Path, history: DuckHistory, to: Path, records: RecordsSett
     part.mkdir(parents=True)
     history.backup(part / "history")
     covers = ["history"]
+    if (folder / FOLDER / LOG / "checkpoint").exists():  # before its rows, which may go on
+        log = Reader(folder / FOLDER / LOG)
+        copy_log(log.folder, part / FOLDER / LOG, log.checkpoint())
+        covers.append("audit log")
     for name in (ASSETS,) if records.url else (ASSETS, FILE):  # a file of before is not ours
         if (folder / name).exists():
             _copy_database(folder / name, part / name)

@@ -50,6 +50,7 @@ class Sealer:
 
     def open(self) -> Log:
         self.log = None
+        self.reader.forget()
         log = Log(self.folder, self.signer)
         self._last = read(self.reader.entry(log.size - 1, log.size))["id"] if log.size else 0
         self._kept = self._newest_kept()

@@ -85,7 +85,9 @@ BESIDE: dict[str, dict[str, Line]] = {
             cause="a tile that is not in memory is 247 hashes; other programs on the two cores: "
             "compare with the processor time"
         ),
-        "of ": Line(reference="immudb's audit compares roots and hashes no stored row (issue 2063)"),
+        "of ": Line(
+            reference="immudb's audit compares roots and hashes no stored row (issue 2063)"
+        ),
     },
     "modbus": {"Modbus": Line(reference="pymodbus 6 k requests/s")},
 }

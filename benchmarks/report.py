@@ -85,6 +85,15 @@ BESIDE: dict[str, dict[str, Line]] = {
             cause="bound by one core (`cpu_us` a call) and by what others leave of it: see the load",
         ),
     },
+    "audit": {
+        "inclusion proof": Line(
+            cause="a tile that is not in memory is 247 hashes; other programs on the two cores: "
+            "compare with the processor time"
+        ),
+        "of ": Line(
+            reference="immudb's audit compares roots and hashes no stored row (issue 2063)"
+        ),
+    },
     "modbus": {"Modbus": Line(reference="pymodbus 6 k requests/s")},
 }
 

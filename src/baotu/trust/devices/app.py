@@ -88,6 +88,7 @@ class Devices(App):
 
     def start(self) -> None:
         self.here: Callable[[], Here] | None = None  # set where there is an authority
+        self.chance: Callable[[], str] = lambda: secrets.token_urlsafe(24)
 
     # -- admission ------------------------------------------------------------------------------
     @command(permission=PERMISSION, title="接纳 Admit", duty="guard")
@@ -169,7 +170,7 @@ class Devices(App):
         self, records: Records, call: Call, device: Device, here: Here, *, replace: bool
     ) -> Admission:
         minutes = min(float(self.minutes), LONGEST_MIN)
-        word, expires = secrets.token_urlsafe(24), call.now + dt.timedelta(minutes=minutes)
+        word, expires = self.chance(), call.now + dt.timedelta(minutes=minutes)
         digest = hashlib.sha256(word.encode()).hexdigest()
         records.put(
             Token(

@@ -8,9 +8,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated as A
-from typing import Literal
+from typing import Any, Literal
 
-from cryptography import x509
 from sqlalchemy import func, select
 
 from baotu.sdk import (
@@ -29,8 +28,8 @@ from baotu.sdk import (
 )
 from baotu.sdk.alarms import AlarmRow
 
-from .names import NAME, host_names, split
-from .register import APP, NO_TAG, ended, living_of, note, revoke
+from .naming import NAME, host, split
+from .rows import APP, NO_TAG, ended, living_of, note, revoke
 from .tables import (
     TABLES,
     Certificate,
@@ -361,14 +360,18 @@ def _withdraw(records: Records, call: Call, device: Device) -> int:
 
 def _hosts(names: str) -> None:
     try:
-        host_names(split(names))
+        for name in split(names):
+            host(name)
     except ValueError as error:
         raise Invalid(
             "names", f"不是域名或地址：{error} Is no DNS name or address: {error}"
         ) from None
 
 
-def _authorities(text: str) -> list[x509.Certificate]:
+def _authorities(text: str) -> list[Any]:
+    """Certificates of authorities out of PEM. Raises Invalid."""
+    from cryptography import x509  # only here: see `naming`
+
     try:
         found = x509.load_pem_x509_certificates(text.encode())
         for one in found:

@@ -16,22 +16,19 @@ from sqlalchemy import select
 
 from baotu.kernel.effects import Chain, Deed
 from baotu.sdk import Alarm, Call, Caller, Event, Fact, Records
-from baotu.sdk.alarms import AlarmRow
 from baotu.sdk.messages import SEAM
 
 from . import csr
 from .authority import Authority, issuer_id, pem
 from .csr import Asked
 from .makers import Maker
-from .names import Identity, split
+from .names import Identity
+from .naming import split
 from .refusal import Refusal
-from .status import REVOKED
-from .tables import Certificate, Device, Enrolment, Token, Waiting
+from .rows import APP, LIVING, NO_TAG, alarm, ended, living_of, nanos, note, revoke
+from .tables import Certificate, Device, Token, Waiting
 from .verify import Verifier, serial_of
 
-APP = "devices"
-NO_TAG = -1  # these alarms are about devices, not about a tag
-LIVING = ("valid", "renewed")
 MOST_WAITING = 1_000  # more than that is an attack, not a delivery
 OVER = ("expired", "early", "token", "state")  # alarms that end when the device is in order again
 TOKEN = "SELECT organisation FROM devices_token WHERE digest = ?"
@@ -309,44 +306,3 @@ class Register:
 def caller_of(device: str, owner: str, source: From) -> Caller:
     name = "".join(c for c in device if c.isprintable())[:64] or source.place
     return Caller(name, owner, frozenset(), kind="device", via=f"est {source.place}")
-
-
-def living_of(records: Records, device: Device, now: dt.datetime) -> list[Certificate]:
-    """Certificates of a device that are good now."""
-    rows = select(Certificate).where(Certificate.device == device.id, Certificate.ends > now)
-    return [row for row in records.scalars(rows) if row.state in LIVING]
-
-
-def revoke(call: Call, row: Certificate, device: str, reason: str) -> Event:
-    """Mark it; the event that everyone who listens needs."""
-    row.state = "superseded" if reason == "superseded" else "revoked"
-    row.revoked, row.reason = call.now, reason
-    return Event(
-        REVOKED,
-        {
-            "serial": row.serial, "issuer": row.issuer, "reason": reason, "device": device,
-            "time": call.now.isoformat(), "ends": row.ends.isoformat(),
-        },
-    )  # fmt: skip
-
-
-def note(records: Records, call: Call, device: Device, what: str, detail: str = "") -> None:
-    who = call.caller.name
-    records.put(Enrolment(device=device.id, time=call.now, what=what, who=who, detail=detail))
-
-
-def alarm(call: Call, kind: str, message: str, *, active: bool = True) -> Alarm:
-    return Alarm(NO_TAG, nanos(call.now), active, message, kind=kind)
-
-
-def ended(records: Records, call: Call, kinds: Sequence[str]) -> list[Fact]:
-    """Facts that end those of these alarms that are active."""
-    rows = select(AlarmRow).where(
-        AlarmRow.app == APP, AlarmRow.tag == NO_TAG, AlarmRow.active, AlarmRow.kind.in_(kinds)
-    )
-    text = "恢复正常 In order again"
-    return [alarm(call, row.kind, text, active=False) for row in records.scalars(rows)]
-
-
-def nanos(now: dt.datetime) -> int:
-    return int(now.timestamp() * 1e6) * 1000

@@ -80,6 +80,11 @@ BESIDE: dict[str, dict[str, Line]] = {
             cause="bound by one core (`cpu_us` a call) and by what others leave of it: see the load",
         ),
     },
+    "est": {
+        "EST enrolments": Line(
+            cause="clients and server share two cores: see `server_cpu_ms` for the server's half, and the load",
+        ),
+    },
     "modbus": {"Modbus": Line(reference="pymodbus 6 k requests/s")},
 }
 

@@ -254,16 +254,25 @@ class Devices(App):
         certificates: A[
             str, "签发设备证书的 CA 证书，PEM CA certificates that sign its devices', PEM"
         ],
+        masa: A[str, "凭单服务地址，https Address of its voucher authority, https"] = "",
+        masa_certificates: A[
+            str, "凭单服务的 CA 证书，PEM CA certificates of that address, PEM"
+        ] = "",
     ) -> Facts[int]:
         """Certificates of this maker (IDevID) prove serial numbers; how many CAs. 信任厂商的设备证书。"""
         if not name.strip():
             raise Invalid("name", "写上厂商 Name the manufacturer")
-        found = _authorities(certificates)
+        found = _authorities(certificates, "certificates")
+        if masa and not masa.startswith("https://"):
+            raise Invalid("masa", "须以 https:// 开头 Begins with https://")
+        if masa:
+            _authorities(masa_certificates, "masa_certificates")
         if records.scalar(select(Manufacturer).where(Manufacturer.name == name)) is not None:
             raise Conflict("name", "已登记这个厂商 This manufacturer is registered already")
         records.put(
             Manufacturer(
-                name=name, pem=certificates, trusted_by=call.caller.name, trusted=call.now
+                name=name, pem=certificates, masa=masa, masa_pem=masa_certificates,
+                trusted_by=call.caller.name, trusted=call.now,
             )
         )  # fmt: skip
         yield Event("devices.manufacturer", {"manufacturer": name, "trusted": True})
@@ -368,7 +377,7 @@ def _hosts(names: str) -> None:
         ) from None
 
 
-def _authorities(text: str) -> list[Any]:
+def _authorities(text: str, field: str) -> list[Any]:
     """Certificates of authorities out of PEM. Raises Invalid."""
     from cryptography import x509  # only here: see `naming`
 
@@ -379,7 +388,7 @@ def _authorities(text: str) -> list[Any]:
             if not constraints.ca:
                 raise ValueError
     except (ValueError, x509.ExtensionNotFound):
-        raise Invalid("certificates", "须是 PEM 的 CA 证书 Give CA certificates as PEM") from None
+        raise Invalid(field, "须是 PEM 的 CA 证书 Give CA certificates as PEM") from None
     return found
 
 

@@ -119,13 +119,7 @@ class Register:
 
     def enrol_made(self, body: bytes, maker: Maker, source: From) -> x509.Certificate:
         """By the certificate of its maker, shown in TLS: IDevID → LDevID. Raises Refusal."""
-        ask = self.chain.store.ask
-        mine = [one for one in maker.trusted if ask(ADMITTED, (*one, maker.serial))]
-        known_to = mine or list(maker.trusted)
-        wanted = (source.label or self.organisation,)
-        owner, name = next((one for one in known_to if one[:1] == wanted), known_to[0])
-        if not mine:
-            self._wait(maker.serial, owner, name, source)
+        owner, name = self._owner(maker, source)
 
         def work(records: Records, call: Call) -> Grant:
             same = (Device.manufacturer == name, Device.serial == maker.serial)
@@ -147,6 +141,30 @@ class Register:
             return granted
 
         return self._do("enrol", maker.serial, owner, source, work)
+
+    def admitted(self, maker: Maker, source: From) -> tuple[str, str]:
+        """Where the device is admitted and its maker's name there. Raises Refusal: it waits."""
+        owner, name = self._owner(maker, source)
+        if not self.chain.store.ask(ADMITTED, (owner, name, maker.serial)):
+            raise Refusal("waiting", "等待接纳 Waits until somebody admits it")
+        return owner, name
+
+    def told(self, what: str, maker: Maker, good: bool, why: str, source: From) -> None:
+        """What a device says became of it; one line in the audit."""
+        owner, _ = self._owner(maker, source)
+        caller = caller_of(maker.serial, owner, source)
+        self.chain.note(APP, what, caller, "done" if good else "failed", why)
+
+    def _owner(self, maker: Maker, source: From) -> tuple[str, str]:
+        """Organisation, and the maker's name there; who is admitted nowhere is noted as waiting."""
+        ask = self.chain.store.ask
+        mine = [one for one in maker.trusted if ask(ADMITTED, (*one, maker.serial))]
+        known_to = mine or list(maker.trusted)
+        wanted = (source.label or self.organisation,)
+        owner, name = next((one for one in known_to if one[:1] == wanted), known_to[0])
+        if not mine:
+            self._wait(maker.serial, owner, name, source)
+        return owner, name
 
     # -- what they share ------------------------------------------------------------------------
     def _read(self, body: bytes, whose: dict[str, str]) -> Asked:

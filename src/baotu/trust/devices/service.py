@@ -15,6 +15,7 @@ from pathlib import Path
 
 import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from baotu.kernel.effects import Chain, Deed
 from baotu.kernel.lifecycle import Stack
@@ -25,11 +26,14 @@ from baotu.sdk.messages import SEAM
 
 from .app import Devices, Here
 from .authority import Authority, der, pem
+from .brski import Registrar
 from .crl import Lists
 from .est import Est
-from .keys import Keys, make_key, write_private
+from .http import Request, Response
+from .keys import Keys, write_private
 from .listener import Listener
 from .makers import Makers
+from .masa import MakersAuthorities
 from .names import Identity, host_names
 from .ocsp import KNOWN, Responder
 from .pace import Pace
@@ -39,6 +43,7 @@ from .register import From, Register
 from .settings import TrustSettings
 from .status import Revocations, Revoked
 from .verify import Presence, Verifier, serial_of
+from .voucher import ROOM
 from .web import Status
 
 log = structlog.get_logger("baotu.devices")
@@ -60,6 +65,7 @@ class DeviceTrust:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._renew_at = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._pair: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None = None
         self._own: set[str] = set()  # serials of this server's certificates: not in the register
         self.est_port = self.status_port = 0
         self.authority = Authority(folder, clock.now, keys=keys, url=settings.status_url)
@@ -80,6 +86,10 @@ class DeviceTrust:
             register=self.register, authority=self.authority, makers=self.makers, clock=clock,
             pace=Pace(settings.refusals_min), retry_s=settings.retry_s,
         )  # fmt: skip
+        self.registrar = Registrar(
+            register=self.register, authority=self.authority, makers=self.makers, clock=clock,
+            pace=self.est.pace, own=self.own, ask=MakersAuthorities(chain), retry_s=settings.retry_s,
+        )  # fmt: skip
         self.status = Status(authority=self.authority, lists=self.lists, responder=self.responder)
         app.here = self.here
 
@@ -92,7 +102,7 @@ class DeviceTrust:
             self.status_port = plain.port
         if self.settings.est_listen:
             secure = Listener(
-                bind(self.settings.est_listen), self.est.handle, name="est",
+                bind(self.settings.est_listen), self.handle, name="est",
                 context=self.context, failed=self._untrusted,
             )  # fmt: skip
             self.est_port = secure.port
@@ -103,6 +113,11 @@ class DeviceTrust:
     def stop(self) -> None:
         self._stack.close()
         self.app.here = None
+
+    def handle(self, request: Request) -> Response:
+        """What the listener of devices answers: BRSKI, and EST for all else."""
+        brski = request.path.startswith(ROOM + "/")
+        return (self.registrar if brski else self.est).handle(request)
 
     # -- for the parts that let certificates in ---------------------------------------------------
     def refuse(self, refusal: Refusal, place: str) -> None:
@@ -145,15 +160,23 @@ class DeviceTrust:
                 self._context = self._made()
             return self._context
 
+    def own(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        """Key and certificate of this server, with which a registrar signs (RFC 8995 5.5)."""
+        self.context()
+        if self._pair is None:
+            raise Refusal("busy", "还没有启动 Has not started yet")
+        return self._pair
+
     def _anew(self) -> None:
         with self._lock:
             self._context = None
 
     def _made(self) -> ssl.SSLContext:
-        key = make_key()
-        who = Identity(organisation=self.organisation, kind="server", name="est")
+        key = ec.generate_private_key(ec.SECP256R1())
+        who = Identity(organisation=self.organisation, kind="ra", name="est")
         life = dt.timedelta(days=OWN_DAYS)
         own = self.authority.issue(key.public_key(), who, life, names=_names(self.settings.names))
+        self._pair = key, own
         self._own.add(serial_of(own))
         self._renew_at = own.not_valid_before_utc + (own.not_valid_after_utc - own.not_valid_before_utc) * 2 / 3  # fmt: skip
         path = self.folder / "est.pem"

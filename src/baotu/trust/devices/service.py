@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -35,6 +36,7 @@ from .listener import Listener
 from .makers import Makers
 from .masa import MakersAuthorities
 from .names import Identity, host_names
+from .naming import Kind
 from .ocsp import KNOWN, Responder
 from .pace import Pace
 from .pairs import pair
@@ -50,6 +52,16 @@ log = structlog.get_logger("baotu.devices")
 NO_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: we look at times, and say whose certificate it was
 OWN_DAYS = 7
 Bind = Callable[[str], socket.socket]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OwnPair:
+    """Of a listener of this hub. path: key and chain in one file; due: when to renew it."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    path: Path
+    due: dt.datetime
 
 
 class DeviceTrust:
@@ -136,11 +148,27 @@ class DeviceTrust:
             "sessions": sessions,
             "ms": round(took, 1),
         }
-        fact = Evidence("3.1", claim, figures, page="/apps/devices/overview")
+        fact = Evidence("3.1", claim, figures, page="/app/devices/overview")
         caller = Caller("devices", row.organisation, frozenset(), kind="platform")
         self.chain.submit(
             Deed(app="devices", name="prove", caller=caller, body=lambda _: (None, (fact,)), audited=False)
         )  # fmt: skip
+
+    def own_pair(self, name: str, kind: Kind = "node") -> OwnPair:
+        """A new key and certificate for a listener of this hub, with the hub's names; `due` says
+        when to ask again. It is not in the register, and good for OCSP while this runs."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        who = Identity(organisation=self.organisation, kind=kind, name=name)
+        life = dt.timedelta(days=OWN_DAYS)
+        issuer = self.authority.current
+        own = self.authority.issue(
+            key.public_key(), who, life, names=_names(self.settings.names), issuer=issuer
+        )
+        self._own.add(serial_of(own))
+        path = self.folder / f"{name}.pem"
+        write_private(path, pair(key, [own, issuer.certificate]))
+        begin, end = own.not_valid_before_utc, own.not_valid_after_utc
+        return OwnPair(key=key, certificate=own, path=path, due=begin + (end - begin) * 2 / 3)
 
     def known(self, serial: str) -> bool:
         """Whether a certificate of this serial (hex) was issued here."""
@@ -172,20 +200,13 @@ class DeviceTrust:
             self._context = None
 
     def _made(self) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        who = Identity(organisation=self.organisation, kind="ra", name="est")
-        life = dt.timedelta(days=OWN_DAYS)
-        own = self.authority.issue(key.public_key(), who, life, names=_names(self.settings.names))
-        self._pair = key, own
-        self._own.add(serial_of(own))
-        self._renew_at = own.not_valid_before_utc + (own.not_valid_after_utc - own.not_valid_before_utc) * 2 / 3  # fmt: skip
-        path = self.folder / "est.pem"
-        write_private(path, pair(key, [own, *self.authority.chain()[:-1]]))
+        own = self.own_pair("est", "ra")
+        self._pair, self._renew_at = (own.key, own.certificate), own.due
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         made.num_tickets = 0  # a device that comes back proves itself again
         made.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
-        made.load_cert_chain(path)
+        made.load_cert_chain(own.path)
         made.verify_mode = ssl.CERT_OPTIONAL
         anchors = [*self.authority.chain(), *self.makers.certificates()]
         made.load_verify_locations(cadata=b"".join(der(one) for one in anchors))

@@ -94,6 +94,11 @@ BESIDE: dict[str, dict[str, Line]] = {
             reference="immudb's audit compares roots and hashes no stored row (issue 2063)"
         ),
     },
+    "est": {
+        "EST enrolments": Line(
+            cause="clients and server share two cores: see `server_cpu_ms` for the server's half, and the load",
+        ),
+    },
     "modbus": {"Modbus": Line(reference="pymodbus 6 k requests/s")},
 }
 

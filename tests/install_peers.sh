@@ -15,6 +15,8 @@ want node nodejs
 want npm npm
 want ip iproute2
 want go golang-go
+want curl curl
+want openssl openssl
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
 [ "$1" != bench ] || want victoria-metrics victoria-metrics
 fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"

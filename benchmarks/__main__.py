@@ -25,7 +25,7 @@ import report
 
 FOLDER = Path(__file__).parent
 ORDER = (
-    "modbus", "opcua", "sparkplug", "edge", "history", "victoria", "link", "commands", "http_api",
+    "modbus", "opcua", "sparkplug", "edge", "history", "victoria", "link", "commands", "policy", "http_api",
     "path", "thingsboard", "opcua_path", "memory", "latency", "crash",
 )  # fmt: skip
 LIMIT_S = 1_800.0

@@ -80,6 +80,7 @@ class Hub:
                 app.engine = self.policy
             if isinstance(app, Organisations):
                 app.deals = self.policies.deals
+        self.policies.look()
         self.caller = local_caller(self.chain, self.organisation)
 
     def _chain(self, data: Path) -> Chain:

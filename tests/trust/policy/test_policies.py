@@ -120,8 +120,10 @@ def test_versions_are_chained_and_one_changed_by_hand_is_not_loaded(site: Site):
 
 
 def test_a_command_that_needs_a_second_person_is_refused(site: Site):
-    text = '@id("two") @title("两人 Two") @needs("approver") forbid (principal, action == Action::"policy.change", resource);'
-    site.change(text)
+    text = '@id("two") @title("两人 Two") @needs("approver") forbid (principal {}, action == Action::"policy.change", resource);'
+    with pytest.raises(Invalid, match="谁也改不了"):
+        site.change(text.format(""))
+    site.change(text.format('in Role::"security_admin"'))
     with pytest.raises(Denied, match="第二人"):
         site.change()
     assert site.audit()[-1] == ("chen", "policies.propose", "denied")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from baotu.sdk import Resource
 from baotu.trust.policy.engine import base_text
-from baotu.trust.policy.text import _read, cut, rule_of
+from baotu.trust.policy.text import _parsed, _read, cut, looks_of, quick_looks, rule_of
 
 from .world import TAGS, cedar, engine, person
 
@@ -103,3 +103,16 @@ def test_the_base_is_read_as_cedar_reads_it():
         assert (quick.principal, quick.actions, quick.resource, quick.conditional) == (
             slow.principal, slow.actions, slow.resource, slow.conditional
         )  # fmt: skip
+
+
+def test_what_conditions_look_at_is_never_underestimated():
+    quickly = 0
+    for condition in filter(None, conditions):
+        text = f"permit (principal, action, resource) {condition};"
+        quick, slow = quick_looks(text), looks_of(_parsed(text))
+        if quick is not None:
+            quickly += 1
+            assert quick | slow == quick, condition
+    assert 0 < quickly < len(conditions)
+    tricky = 'permit (principal, action, resource) when { "resource.x" == context["resource"] };'
+    assert quick_looks(tricky) is not None and looks_of(_parsed(tricky)).attributes == frozenset()

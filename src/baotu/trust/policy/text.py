@@ -31,6 +31,10 @@ OWN = re.compile(
 )
 OF_HOUSE = re.compile(r"(when|unless)\s*\{\s*principal\s*\.\s*organisation\s*\.\s*house\s*\}\s*")
 ACTION = re.compile(r'Action\s*::\s*"([^"\\]*)"')
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+BEGIN = re.compile(r"\)\s*(?:when|unless)\b")
+RESOURCE = re.compile(r"\bresource\b")
+ATTRIBUTE = re.compile(r"\bresource(?:\s*\.\s*(\w+)|\s+has\s+(\w+))")
 ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|(.))", re.DOTALL)
 ONE = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"} | {c: c for c in "\"'\\*"}
 ANY = "*"
@@ -127,7 +131,10 @@ class Rule:
         """What its conditions look at, on the resource."""
         if self.known:
             return Looks(frozenset({"organisation"} if self.known == "own" else ()))
-        return looks_of(_parsed(self.text)) if self.conditional else Looks()
+        if not self.conditional:
+            return Looks()
+        quick = quick_looks(self.text)
+        return looks_of(_parsed(self.text)) if quick is None else quick
 
     def fits(self, principal_type: str, resource_type: str) -> bool:
         """The types besides, which keys do not say."""
@@ -251,6 +258,20 @@ def _scope(node: Any) -> tuple[str, str]:
         case "ScopeIsIn":
             return f"<{node.entity.type}::{node.entity.id}", str(node.entity_type)
     return ANY, ""
+
+
+def quick_looks(text: str) -> Looks | None:
+    """The same as Cedar's parser would tell, or more, where the resource is only asked for
+    attributes; None: ask the parser."""
+    bare = QUOTED.sub('""', without_comments(text))
+    begin = BEGIN.search(bare)
+    if begin is None:
+        return None
+    condition = bare[begin.end() :]
+    named = ATTRIBUTE.findall(condition)
+    if len(named) != len(RESOURCE.findall(condition)):
+        return None
+    return Looks(frozenset(one or other for one, other in named))
 
 
 def looks_of(node: Any) -> Looks:

@@ -157,7 +157,7 @@ class Node:
             self._confess(hub, console.listen)
         if tls is not None and console.redirect_listen:
             plain = bound(*address(console.redirect_listen))
-            names = frozenset({"localhost", *(name.lower() for name in console.names)})
+            names = frozenset(name.lower() for name in console.names)
             lead = WebThread(ToTls(listening.getsockname()[1], names), plain)
             lead.start()
             self._stack.add("redirect", lead.stop)

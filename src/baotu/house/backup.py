@@ -33,6 +33,7 @@ from baotu.trust.primitives import suite
 from . import stage
 from .file import HouseConfig
 from .revive import differences
+from .settings import STAGE
 
 log = structlog.get_logger("baotu.backup")
 MEMORIES = Path("trust") / "backup"
@@ -300,7 +301,7 @@ def sentence(to: str, done: Taken, covers: Sequence[str], without: Sequence[str]
 
 def tidy(data: Path) -> None:
     """What a fall in the midst of a backup left."""
-    shutil.rmtree(data / stage.STAGE, ignore_errors=True)
+    shutil.rmtree(data / STAGE, ignore_errors=True)
 
 
 def report(told: Restored, wrong: Sequence[str]) -> list[str]:

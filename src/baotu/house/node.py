@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -24,7 +25,6 @@ from baotu.sdk.ports import Faults
 from baotu.trust.secrets import Scrubber
 
 from . import vault
-from .backup import BackupKeeper, NodeBackup, sentence, tidy
 from .cards import AppCards
 from .control import Control
 from .desk import ConfigDesk
@@ -32,8 +32,11 @@ from .field import Field
 from .file import HouseConfig
 from .hub import Hub
 from .offline import export_tags
-from .settings import address
+from .settings import STAGE, address
 from .web import WebThread, bound
+
+if TYPE_CHECKING:
+    from .backup import NodeBackup
 
 log = structlog.get_logger("baotu.node")
 WRITE_S = 5.0
@@ -60,6 +63,8 @@ class Node:
             config.basics.node.name, told=("device", "server"), clean=self.scrubber.clean
         )
         self.hub: Hub | None = None
+        self.backup: NodeBackup | None = None
+        self._one_backup = threading.Lock()
         self.field: Field | None = None
         self.address = ""
         self._stack = Stack()
@@ -109,15 +114,14 @@ class Node:
         self._stack.add("lock", file.close)
 
     def _start_backup(self, data: Path) -> None:
-        tidy(data)
+        """Cryptography is imported with the first backup; a node without one pays nothing for it."""
+        shutil.rmtree(data / STAGE, ignore_errors=True)  # of a fall in the midst of one
         basics, hub = self.config.basics, self.hub
-        password = self.resolver.settings(basics.records, "[records]").revealed()
-        backup = self.backup = NodeBackup(
-            self.config, self.clock.now, hub.history if hub else None, password,
-            lambda: hub.plant.tags(limit=1).total if hub else 0,
-        )  # fmt: skip
         if not basics.backup.to:
             return
+        from .backup import BackupKeeper
+
+        backup = self._made_backup()
         phrase = self.resolver.settings(basics.backup, "[backup]").passphrase
         keeper = BackupKeeper(
             backup, self.board, self.clock, lambda: phrase,
@@ -266,8 +270,25 @@ class Node:
         hub = self._need_hub()
         return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
 
+    def _made_backup(self) -> NodeBackup:
+        from .backup import NodeBackup
+
+        with self._one_backup:
+            if self.backup is None:
+                hub = self.hub
+                password = self.resolver.settings(
+                    self.config.basics.records, "[records]"
+                ).revealed()
+                self.backup = NodeBackup(
+                    self.config, self.clock.now, hub.history if hub else None, password,
+                    lambda: hub.plant.tags(limit=1).total if hub else 0,
+                )  # fmt: skip
+            return self.backup
+
     def _backup(self, to: str, phrase: str = "") -> str:
-        return sentence(to, *self.backup.take(to, phrase))
+        from .backup import sentence
+
+        return sentence(to, *self._made_backup().take(to, phrase))
 
     def _fault(self, name: str, on: bool) -> bool:
         if self.faults is not None:

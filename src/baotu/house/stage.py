@@ -25,8 +25,8 @@ from baotu.trust.backup.node import CACHE
 from baotu.trust.backup.take import Source
 
 from .file import HouseConfig
+from .settings import STAGE
 
-STAGE = "backup.stage"
 SQLITE = b"SQLite format 3\0"
 DATA, CONFIG, DUMP = "data", "", "records.pgdump"
 NOT_KEPT = {"lock", "control.sock", CACHE, STAGE, "spill"}

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from baotu.sdk import ConfigError, setting
 from baotu.sdk.secret import Secret
 from baotu.trust.primitives import suite
-from baotu.trust.secrets import KeyFile, Resolver, Scrubber, SecretStore
+from baotu.trust.secrets import Resolver, Scrubber
+from baotu.trust.secrets.keys import KeyFile
+from baotu.trust.secrets.store import SecretStore
 
 VALUE = 'Sp+ring/7 &"泉\\'
 

@@ -11,14 +11,14 @@ from baotu.sdk.secret import referred
 from baotu.sdk.settings import described
 
 from .scrub import Scrubber
-from .store import SecretStore
+from .vault import Secrets
 
 
 @dataclass(frozen=True)
 class Resolver:
     """What it revealed the scrubber knows from then on."""
 
-    store: SecretStore
+    store: Secrets
     scrubber: Scrubber
 
     def settings(self, made: Any, whose: str) -> Any:

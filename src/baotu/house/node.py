@@ -32,7 +32,7 @@ from .field import Field
 from .file import HouseConfig
 from .hub import Hub
 from .offline import export_tags
-from .settings import STAGE, address
+from .settings import SPARE, STAGE, address
 from .web import WebThread, bound
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class Node:
 
     def _start_backup(self, data: Path) -> None:
         """Cryptography is imported with the first backup; a node without one pays nothing for it."""
-        shutil.rmtree(data / STAGE, ignore_errors=True)  # of a fall in the midst of one
+        for path in (data / STAGE, *data.glob(f"{SPARE}*")):  # of a fall in the midst of one
+            shutil.rmtree(path, ignore_errors=True)
         basics, hub = self.config.basics, self.hub
         if not basics.backup.to:
             return

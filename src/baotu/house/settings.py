@@ -15,6 +15,7 @@ from baotu.trust.backup.settings import BackupSettings
 from baotu.trust.secrets.settings import SecretsSettings
 
 Role = Literal["all", "edge", "hub"]
+SPARE = "baotu-restore-"  # folders in which a restored copy is proved
 STAGE = "backup.stage"  # in the data folder: what a backup reads, while it is taken
 
 

@@ -25,7 +25,7 @@ from baotu.trust.backup.node import CACHE
 from baotu.trust.backup.take import Source
 
 from .file import HouseConfig
-from .settings import STAGE
+from .settings import SPARE, STAGE
 
 SQLITE = b"SQLite format 3\0"
 DATA, CONFIG, DUMP = "data", "", "records.pgdump"
@@ -144,7 +144,7 @@ def _plain(config: HouseConfig, staged: set[str]) -> Iterator[Source]:
         here = Path(folder)
         folders[:] = sorted(
             f for f in folders
-            if f not in NOT_KEPT and (here / f).absolute() != to
+            if f not in NOT_KEPT and not f.startswith(SPARE) and (here / f).absolute() != to
             and (here / f).relative_to(data).as_posix() not in ("history", "edge/log", "edge/recordings")
         )  # fmt: skip
         for file in sorted(files):

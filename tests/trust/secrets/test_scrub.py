@@ -128,6 +128,7 @@ def test_a_key_from_the_store_is_a_file_on_no_disk(resolver, tmp_path):
     resolver.store.set("line1", Secret("PEM of a key"), "guard")
     path = resolver.settings(Settings(tls_key="secret:line1"), "device m").tls_key
     assert Path(path).read_text() == "PEM of a key"
+    assert resolver.settings(Settings(tls_key="secret:line1"), "device m").tls_key == path
     assert b"PEM of a key" not in b"".join(
         p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()
     )

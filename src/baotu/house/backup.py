@@ -21,7 +21,7 @@ from baotu.kernel.board import HealthBoard
 from baotu.sdk import BaotuError, Conflict, Invalid
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
-from baotu.trust.backup.app import NONE, BackupState
+from baotu.trust.backup.app import NONE
 from baotu.trust.backup.check import Checked, check
 from baotu.trust.backup.node import Memory, begin, place, remember
 from baotu.trust.backup.objects import Folder
@@ -324,7 +324,3 @@ def samples_text(told: Restored) -> str:
 
     tables = sum(len(t) for t in told.facts.get("tables", {}).values())
     return f": {samples_in(told.facts)} samples, {tables} tables"
-
-
-def state_of(keeper: BackupKeeper | None) -> Callable[[], BackupState]:
-    return lambda: keeper.state if keeper is not None else NONE

@@ -274,7 +274,7 @@ def test_two_at_a_time_are_refused_and_a_short_passphrase_too(still, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.peer("pymodbus")
-def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, phrase):
+def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, phrase, request):
     config = tmp_path / "baotu.toml"
     with served(0x41A4, 0x0000) as device:
         config.write_text(
@@ -282,6 +282,7 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
         )
         baotu("secret", "set", "recovery", "--config", config, given=PHRASE)
         node = Node(config, tmp_path / "log")
+        request.addfinalizer(node.process.kill)
         until("samples", lambda: get(port, "/api/health")["history"]["samples"] > 20)
         until(
             "the first backup by itself, checked and proved",

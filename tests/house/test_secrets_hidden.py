@@ -120,7 +120,7 @@ def test_the_search_itself_finds_every_spelling():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_planted_secrets_are_nowhere_to_be_seen(tmp_path, broker):
+def test_planted_secrets_are_nowhere_to_be_seen(tmp_path, broker, request):
     folder = tmp_path / "node"
     folder.mkdir()
     (folder / "c.pem").write_text("no certificate")
@@ -132,6 +132,7 @@ def test_planted_secrets_are_nowhere_to_be_seen(tmp_path, broker):
     for name in ("broker", "opcua", "link", "recovery"):
         said.append(baotu("secret", "set", name, "--config", config, given=PLANTED[name]))
     node = Node(config, log)
+    request.addfinalizer(node.process.kill)
     until(
         "the value reached the broker",
         lambda: any(PLANTED["broker"].encode() in g for g in broker.got),

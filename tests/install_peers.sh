@@ -19,6 +19,7 @@ want curl curl
 want openssl openssl
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
 [ "$1" != bench ] || want victoria-metrics victoria-metrics
+[ "$1" != bench ] || want restic restic
 fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

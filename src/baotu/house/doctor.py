@@ -26,10 +26,12 @@ from baotu.records import FILE, look, plainly
 from baotu.sdk import ConfigError, Unreachable
 from baotu.trust.sandbox import Launcher
 from baotu.trust.sandbox.launcher import LEAST
+from baotu.trust.secrets import Scrubber
 
 from .control import ask
 from .file import HouseConfig, examine
 from .settings import address
+from .vault import resolver_of
 
 State = Literal["good", "warning", "bad"]
 MIN_FREE_MB, MIN_FILES, SLOW_SYNC_S = 1024, 1024, 0.05
@@ -242,7 +244,7 @@ def _records(config: HouseConfig) -> Iterator[Finding]:
             advice="move it away once you no longer need it, or take [records] url out",
         )
     try:
-        told = look(settings)
+        told = look(resolver_of(config, Scrubber()).settings(settings, "[records]"))
     except (ConfigError, Unreachable) as error:
         hint = getattr(error, "hint", "")
         why = getattr(error, "why", "") or str(error)

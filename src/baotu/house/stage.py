@@ -28,8 +28,9 @@ from baotu.trust.backup.take import Source
 
 from .auditing import FOLDER, LOG
 from .file import HouseConfig
+from .settings import SPARE, STAGE
 
-STAGE, AUDIT = "backup.stage", Path(FOLDER) / LOG
+AUDIT = Path(FOLDER) / LOG
 SQLITE = b"SQLite format 3\0"
 DATA, CONFIG, DUMP = "data", "", "records.pgdump"
 NOT_KEPT = {"lock", "control.sock", CACHE, STAGE, "spill"}
@@ -162,7 +163,7 @@ def _plain(config: HouseConfig, staged: set[str]) -> Iterator[Source]:
         here = Path(folder)
         folders[:] = sorted(
             f for f in folders
-            if f not in NOT_KEPT and (here / f).absolute() != to
+            if f not in NOT_KEPT and not f.startswith(SPARE) and (here / f).absolute() != to
             and (here / f).relative_to(data).as_posix() not in APART
         )  # fmt: skip
         for file in sorted(files):

@@ -33,6 +33,8 @@ class Right:
 
 
 PUBLIC, SOMEBODY = Right(public=True), Right()
+PUBLIC_UNDER = ("sign-in", "sign-out", "welcome")
+"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 NOTHING = Right(kind="nothing")
 """There is no such address; only somebody is told so."""
 SIGNING_IN = (
@@ -79,7 +81,7 @@ ROUTES: Mapping[str, Right] = {
     "audit_state": Right("audit.read", "audit"),
     "audit_proof": Right("audit.read", "audit"),
     "audit_checkpoint": Right("audit.read", "audit"),
-    "audit_consistency": Right("audit.read", "audit"),
+    "audit_consistency": Right("audit.prove", "audit"),
     "audit_tile": Right("audit.prove", "audit"),
     "audit_entries": Right("audit.prove", "audit"),
     "audit_export": Right("audit.prove", "audit"),
@@ -88,6 +90,7 @@ ROUTES: Mapping[str, Right] = {
     "account_link": Right("people.manage", "account"),
     **dict.fromkeys(OIDC, PUBLIC),  # a secret, a token or a session proves who asks
     "app verb": SOMEBODY,  # by its own permission, behind the Door
+    **dict.fromkeys((f"{kind} {name}" for kind in ("to", "page") for name in PUBLIC_UNDER), PUBLIC),
     "_home": SOMEBODY,
     "_to_language": SOMEBODY,
 }
@@ -112,9 +115,6 @@ PAGES: Mapping[str, Right] = {
     "{rest:path}": SOMEBODY,  # no such page
 }
 """By the first word behind the language."""
-
-PUBLIC_UNDER = ("sign-in", "sign-out", "welcome")
-"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 
 SOCKET = "WEBSOCKET"  # as a method: opening one
 FILES = ("static", "libraries", "components", "resources", "esm")

@@ -65,7 +65,8 @@ def account_routes(api: APIRouter, rooms: Rooms, outside: Outside) -> None:
         caller = rooms.identify(request)
         assert rooms.people is not None
         rooms.people.recent(caller)
-        way = Way(language=language_of(request), via=caller.via)
+        language = given.language if given.language in LANGUAGES else language_of(request)
+        way = Way(language=language, via=caller.via)
         back = _back(request, rooms, given.provider)
         where, browser = outside.begin(given.provider, back, _kept(request), way)
         return _gone(request, private(json({"address": where})), browser)

@@ -151,9 +151,10 @@ class Provider(BaseModel):
 
 
 class ProviderName(BaseModel):
-    """The name of a `[[identity_provider]]`."""
+    """The name of a `[[identity_provider]]`. language: of the page to come back to."""
 
     provider: str = Field(max_length=40)
+    language: str = Field("", max_length=2)
 
 
 class Address(BaseModel):

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from baotu.sdk.outside import Offered
 from baotu.sdk.view import in_language
 
+from ..headers import with_nonce
 from ..pages.frame import THEME, frame, part
 from ..pages.words import Place
 from ..rooms import Rooms
@@ -70,7 +71,7 @@ def _shown(name: str, language: str, static: str) -> Callable[[Request], Respons
         rooms: Rooms = request.scope["baotu.rooms"]
         offered = rooms.outside.offered() if rooms.outside and name == "sign-in" else ()
         made = document(name, language, static, rooms.title, rooms.node, offered)
-        answer = HTMLResponse(made)
+        answer = HTMLResponse(with_nonce(made.encode(), request.scope.get("baotu.nonce", "")))
         answer.headers["cache-control"] = "no-store"
         answer.headers["referrer-policy"] = "no-referrer"
         return answer

@@ -3,13 +3,16 @@
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [packages, port, clientId, secret, redirect] = process.argv.slice(2);
+const [packages, port, clientId, secret, redirect, otherId, otherRedirect] = process.argv.slice(2);
 const require = createRequire(packages + "/");
 const { Provider } = await import(pathToFileURL(require.resolve("oidc-provider")));
 
 const issuer = `http://[::1]:${port}`;
 const provider = new Provider(issuer, {
-  clients: [{ client_id: clientId, client_secret: secret, redirect_uris: [redirect] }],
+  clients: [
+    { client_id: clientId, client_secret: secret, redirect_uris: [redirect] },
+    ...(otherId ? [{ client_id: otherId, client_secret: secret, redirect_uris: [otherRedirect] }] : []),
+  ],
   claims: { openid: ["sub"], profile: ["preferred_username", "groups"] },
   conformIdTokenClaims: false,
   findAccount: (_, id) => ({

@@ -57,7 +57,7 @@ class Account extends Part {
     return h("section", { class: "panel" }, h("header", {}, h("h2", {}, t("其他登录方式 Other ways to sign in"))), h("ul", { class: "factors" }, mine, free));
   }
   link(provider) {
-    return this.safely(async () => location.assign((await send("me/identities", { provider })).address));
+    return this.safely(async () => location.assign((await send("me/identities", { provider, language: zh ? "zh" : "en" })).address));
   }
   sessions() {
     const rows = this.me.sessions.map((s) => h("tr", {}, h("td", { "data-head": t("设备 Device") }, browser(s.browser), s.here ? h("span", { class: "chip" }, t("本机 This one")) : null), h("td", { class: "tight", "data-head": t("地址 Address") }, s.address || "–"), h("td", { class: "tight" }, t(HOW[s.how] ?? s.how)), h("td", { class: "tight", "data-head": t("最近 Last seen") }, clock(s.seen)), h("td", { class: "tight" }, s.here ? null : h("button", { class: "btn", onclick: () => this.safely(() => remove(`me/sessions/${s.id}`)) }, t("结束 End")))));

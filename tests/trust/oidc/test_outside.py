@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, KeySet
 
 from baotu.sdk import Denied, Unreachable
 from baotu.sdk.testing.clock import JumpingClock
-from baotu.trust.oidc.outside import UNDER_WAY_S, OutsideProvider, RelyingParty, fetched
+from baotu.trust.oidc.outside import AWAY_S, UNDER_WAY_S, OutsideProvider, RelyingParty, fetched
 
 ISSUER = "https://login.firm.example"
 BACK = "https://baotu.example/sign-in/firm"
@@ -199,3 +199,30 @@ def test_what_is_under_way_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nobody_there_is_said() -> None:
     with pytest.raises(Unreachable, match="does not answer"):
         fetched("http://[::1]:1/x", None, {})
+
+
+def test_a_provider_that_is_away_is_left_alone_for_a_few_seconds() -> None:
+    firm, asked = Firm(), list[str]()
+
+    def away(address: str, form: object, headers: object) -> Mapping[str, Any]:
+        asked.append(address)
+        raise Unreachable(f"{address} does not answer")
+
+    about = OutsideProvider(name="firm", title="Firm", issuer=ISSUER, client="baotu")
+    party = RelyingParty(about, firm.clock, away)
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            party.begin(BACK)
+    assert len(asked) == 1
+    firm.clock.jump_wall(AWAY_S + 1)
+    with pytest.raises(Unreachable):
+        party.begin(BACK)
+    assert len(asked) == 2
+
+
+def test_a_state_of_ones_own_and_a_cookie_that_is_there_are_kept() -> None:
+    firm = Firm()
+    party = firm.party()
+    where, browser = party.begin(BACK, "a" * 32, "b" * 43)
+    assert browser == "b" * 43 and parse_qs(urlsplit(where).query)["state"] == ["a" * 32]
+    assert party.begin(BACK, "", "short")[1] != "short"

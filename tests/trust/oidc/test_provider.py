@@ -381,3 +381,37 @@ def test_a_secret_is_told_once_even_to_who_asks_with_the_same_key(site: Site) ->
     with pytest.raises(Conflict, match="told once"):
         site.bench.do("register", _key="k1", **asked)
     assert made.secret and made.secret not in repr(site.bench.store.dump())
+
+
+def test_who_leaves_without_a_proof_is_asked_and_then_led_only_where_it_is_registered(
+    site: Site,
+) -> None:
+    asked = {
+        "client_id": "grafana", "post_logout_redirect_uri": "https://grafana.example/bye",
+        "state": "s", "evil": "x",
+    }  # fmt: skip
+    answer = site.provider.leave(BASE, asked, WANG)
+    assert answer.body["confirm"] and not answer.location
+    again = answer.body["again"]
+    assert again == {name: asked[name] for name in again} and "evil" not in again  # type: ignore[attr-defined]
+    there = site.provider.leave(BASE, again, None)  # type: ignore[arg-type]
+    assert there.location == "https://grafana.example/bye?state=s"
+
+
+def test_tokens_are_worth_nothing_once_the_session_they_came_from_is_over(site: Site) -> None:
+    tokens = site.exchange(site.code()).body
+    waiting = site.code()
+    assert site.user(tokens["access_token"]).status == 200
+    site.people.ended.append(("id-of-wang", WANG.via))
+    assert site.user(tokens["access_token"]).status == 401
+    assert site.refresh(tokens["refresh_token"]).body["error"] == "invalid_grant"
+    assert site.exchange(waiting).body["error"] == "invalid_grant"
+
+
+def test_what_is_over_is_not_kept_for_ever(site: Site) -> None:
+    site.code()
+    site.exchange(site.code())
+    site.later(REFRESH_S + 2 * 86_400)
+    site.code()
+    assert len(site.bench.store.ask("SELECT id FROM oidc_code")) == 1
+    assert site.bench.store.ask("SELECT id FROM oidc_refresh") == []

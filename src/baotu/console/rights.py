@@ -33,8 +33,6 @@ class Right:
 
 
 PUBLIC, SOMEBODY = Right(public=True), Right()
-PUBLIC_UNDER = ("sign-in", "sign-out", "welcome")
-"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 NOTHING = Right(kind="nothing")
 """There is no such address; only somebody is told so."""
 SIGNING_IN = (
@@ -50,6 +48,8 @@ OIDC = (
     "oidc_discovery", "oidc_jwks", "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_revoke",
     "oidc_logout",
 )  # fmt: skip
+PUBLIC_UNDER = ("sign-in", "sign-out", "welcome")
+"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 ROUTES: Mapping[str, Right] = {
     "health": PUBLIC,  # nobody learns only that it lives; the figures need platform.read
     "devices": Right("platform.read"),
@@ -86,11 +86,11 @@ ROUTES: Mapping[str, Right] = {
     "audit_entries": Right("audit.prove", "audit"),
     "audit_export": Right("audit.prove", "audit"),
     **dict.fromkeys(SIGNING_IN, PUBLIC),
+    **{f"{to} {name}": PUBLIC for to in ("to", "page") for name in PUBLIC_UNDER},
     **dict.fromkeys(OWN, SOMEBODY),
     "account_link": Right("people.manage", "account"),
     **dict.fromkeys(OIDC, PUBLIC),  # a secret, a token or a session proves who asks
     "app verb": SOMEBODY,  # by its own permission, behind the Door
-    **dict.fromkeys((f"{kind} {name}" for kind in ("to", "page") for name in PUBLIC_UNDER), PUBLIC),
     "_home": SOMEBODY,
     "_to_language": SOMEBODY,
 }

@@ -413,5 +413,5 @@ def test_what_is_over_is_not_kept_for_ever(site: Site) -> None:
     site.exchange(site.code())
     site.later(REFRESH_S + 2 * 86_400)
     site.code()
-    assert len(site.bench.store.ask("SELECT id FROM oidc_code")) == 1
-    assert site.bench.store.ask("SELECT id FROM oidc_refresh") == []
+    assert len(site.bench.store.ask("SELECT id FROM oidc_oidc_code")) == 1
+    assert site.bench.store.ask("SELECT id FROM oidc_oidc_refresh") == []

@@ -7,13 +7,15 @@ from urllib.parse import urlsplit
 
 from baotu.sdk import Denied
 
+HERE = frozenset(["localhost", "ip6-localhost"])
+
 
 def here(host: str) -> bool:
     """Whether it is this very machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host in HERE
 
 
 def safe(address: str) -> None:

@@ -137,7 +137,7 @@ class People(App):
         row = other(records, call, account)
         gone = records.execute(delete(Identity).where(Identity.account == row.id)).rowcount
         if not gone:
-            raise Conflict("account", f"{row.name} 没有外部身份 has no outside identity")
+            raise Conflict("account", "没有外部身份 Has no outside identity")
         end_all(records, row, nanoseconds(call.now))
         return int(gone)
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from baotu.sdk import Anonymous, Caller, Denied
+from baotu.sdk.messages import bilingual, halves
 from baotu.sdk.oidc import Answer, Provider
 
 from .rooms import Rooms
@@ -125,8 +126,16 @@ def _too_much() -> Response:
 
 
 def _page(why: str) -> str:
-    told = html.escape(why)
+    """For a person who is sent on to nowhere, in both languages: whose it is is not known."""
+    chinese, english = (html.escape(half) for half in halves(bilingual(why)))
     return (
-        "<!doctype html><meta charset=utf-8><title>Baotu</title>"
-        f"<p>无法登录该程序。请联系它的管理员。<p>This program cannot sign you in: {told}"
+        "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        "<title>趵突 Baotu</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:32rem;"
+        "margin:12vh auto;padding:0 1rem;color-scheme:light dark}small{overflow-wrap:anywhere}"
+        "</style><h1>无法继续 Cannot go on</h1>"
+        "<p>这个程序的请求不对，已停在这里。请告诉它的管理员：<br><small>"
+        f"{chinese}</small>"
+        "<p lang=en>Something is wrong with what this program asked, so it ends here. Tell its "
+        f"administrator:<br><small>{english}</small>"
+        '<p><a href="/">回到控制台 Back to the console</a>'
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from baotu.sdk import Denied
 
-HERE = frozenset(["localhost", "ip6-localhost"])
+HERE = re.compile("(ip6-)?localhost")
 
 
 def here(host: str) -> bool:
@@ -15,7 +16,7 @@ def here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host in HERE
+        return HERE.fullmatch(host) is not None
 
 
 def safe(address: str) -> None:

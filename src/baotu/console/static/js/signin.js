@@ -141,7 +141,7 @@ function signIn(said = "", identity = "") {
   const help = h("p", { class: "small muted" }, t("忘了口令，或还没有账户？请系统管理员给您一个一次性链接。 No account, or the password is lost? Ask your system administrator for a one-time link."));
   const el = form("登录 Sign in", "", [["name", "登录名 Name", { autocomplete: "username webauthn", autocapitalize: "none", spellcheck: "false" }], ["password", "口令 Password", { type: "password", autocomplete: "current-password" }]], "登录 Sign in",
     async (given) => next(await send("sign-in", given)), able() ? [h("div", { class: "or" }, h("span", {}, t("或 or"))), key] : null, providers.length && !able() ? h("div", { class: "or" }, h("span", {}, t("或 or"))) : null, elsewhere(), help);
-  if (said) el.querySelector("h1").after(h("p", { class: "problem", role: "alert" }, said), identity ? h("pre", { class: "code identity" }, identity) : "");
+  if (said) el.querySelector("h1").after(h("p", { class: "problem", role: "alert" }, said), identity ? h("pre", { class: "identity" }, identity) : "");
 }
 
 async function tried(button, work) {

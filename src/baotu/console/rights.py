@@ -48,6 +48,8 @@ OIDC = (
     "oidc_discovery", "oidc_jwks", "oidc_authorize", "oidc_token", "oidc_userinfo", "oidc_revoke",
     "oidc_logout",
 )  # fmt: skip
+PUBLIC_UNDER = ("sign-in", "welcome")
+"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 ROUTES: Mapping[str, Right] = {
     "health": PUBLIC,  # nobody learns only that it lives; the figures need platform.read
     "devices": Right("platform.read"),
@@ -84,6 +86,7 @@ ROUTES: Mapping[str, Right] = {
     "audit_entries": Right("audit.prove", "audit"),
     "audit_export": Right("audit.prove", "audit"),
     **dict.fromkeys(SIGNING_IN, PUBLIC),
+    **{f"{to} {name}": PUBLIC for to in ("to", "page") for name in PUBLIC_UNDER},
     **dict.fromkeys(OWN, SOMEBODY),
     "account_link": Right("people.manage", "account"),
     **dict.fromkeys(OIDC, PUBLIC),  # a secret, a token or a session proves who asks
@@ -112,9 +115,6 @@ PAGES: Mapping[str, Right] = {
     "{rest:path}": SOMEBODY,  # no such page
 }
 """By the first word behind the language."""
-
-PUBLIC_UNDER = ("sign-in", "welcome")
-"""Pages that nobody sees before being somebody; also as /{name}/… without a language."""
 
 SOCKET = "WEBSOCKET"  # as a method: opening one
 FILES = ("static", "libraries", "components", "resources", "esm")

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from baotu.sdk.view import in_language
 
+from ..headers import with_nonce
 from ..pages.frame import THEME, frame, part
 from ..pages.words import Place
 from ..rooms import Rooms
@@ -66,7 +67,8 @@ def _led(name: str, language_of: Callable[[Request], str]) -> Callable[[Request]
 def _shown(name: str, language: str, static: str) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         rooms: Rooms = request.scope["baotu.rooms"]
-        answer = HTMLResponse(document(name, language, static, rooms.title, rooms.node))
+        page = document(name, language, static, rooms.title, rooms.node).encode()
+        answer = HTMLResponse(with_nonce(page, request.scope["baotu.nonce"]))
         answer.headers["cache-control"] = "no-store"
         answer.headers["referrer-policy"] = "no-referrer"
         return answer

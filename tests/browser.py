@@ -116,10 +116,15 @@ class Tab:
         self.wait("document.readyState === 'complete'")
 
     def js(self, expression: str) -> Any:
-        """The value of an expression; a promise is awaited."""
-        told = self.do(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
+        """The value of an expression; a promise is awaited. None when it led to another page."""
+        try:
+            told = self.do(
+                "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+            )
+        except RuntimeError as error:
+            if "navigated" in str(error):
+                return None
+            raise
         if "exceptionDetails" in told:
             raise RuntimeError(told["exceptionDetails"].get("exception", {}).get("description"))
         return told["result"].get("value")

@@ -1,5 +1,7 @@
 """Plugins are found by name; a broken one is named with the author's line."""
 
+from pathlib import Path
+
 import pytest
 
 from baotu.kernel.registry import Registry, apps_of, load_file
@@ -25,6 +27,15 @@ def test_a_private_app_is_a_file_in_the_folder_of_plugins_and_its_code_is_not_to
 
     assert (found.name, found.file, found.point) == ("mine", tmp_path / "mine.py", "")
     assert Registry(tmp_path).apps().keys() == {"overheat", "pumping"}
+
+
+def test_a_folder_of_plugins_beside_the_file_is_found_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "mine.py").write_text("raise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    [found] = Registry(Path("plugins")).guests()
+
+    assert found.file == tmp_path / "plugins" / "mine.py"
 
 
 def test_a_private_app_that_is_trusted_is_loaded_here(tmp_path):

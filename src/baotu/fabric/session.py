@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -22,7 +23,7 @@ from .wire import Open, ZenohWire
 Role = Literal["edge", "hub", "all"]
 DEFAULT = "tcp/[::1]:7447"
 SECURE = ("tls", "quic")
-LOOPBACK = frozenset(["localhost", "ip6-localhost"])
+LOOPBACK = re.compile(r"(ip6-)?localhost")
 
 
 def open_wire(
@@ -128,7 +129,7 @@ def _check_plain(
     host: str,
 ) -> None:
     """IEC 62443-4-2 CR 3.1, CR 4.1: what leaves the machine is authenticated and encrypted."""
-    here = literal.is_loopback if literal is not None else host in LOOPBACK
+    here = literal.is_loopback if literal is not None else bool(LOOPBACK.fullmatch(host))
     if not here and not settings.let_anyone_link_without_encryption:
         raise ConfigError(
             f"{endpoint!r} would be neither encrypted nor authenticated", where,

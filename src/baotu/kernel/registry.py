@@ -28,7 +28,8 @@ class Registry:
             group: {point.name: point for point in entry_points(group=group)}
             for group in (DRIVERS, APPS)
         }
-        self._plugins = plugins
+        # a confined process works in another folder: a relative path would lead nowhere there
+        self._plugins = plugins.absolute() if plugins else None
         self.trusted = frozenset(trusted)
 
     def drivers(self) -> list[str]:

@@ -50,7 +50,7 @@ if [ ! -x .peers/schemathesis/bin/schemathesis ]; then
     && .peers/schemathesis/bin/pip install --quiet --prefer-binary 'schemathesis>=4'; } \
     > .peers/schemathesis.log 2>&1 || { echo "peers: pip failed:"; tail -5 .peers/schemathesis.log; }
 fi
-if command -v go >/dev/null 2>&1 && [ tests/trust/audit/peer/main.go -nt .peers/tlogpeer ]; then
+if command -v go >/dev/null 2>&1 && { [ ! -x .peers/tlogpeer ] || [ tests/trust/audit/peer/main.go -nt .peers/tlogpeer ]; }; then
   echo "peers: building tlogpeer"
   mkdir -p .peers
   (cd tests/trust/audit/peer && GOFLAGS=-mod=readonly go build -o ../../../../.peers/tlogpeer . \

@@ -116,7 +116,7 @@ def _check(endpoint: str, where: str, settings: FabricSettings) -> None:
     elif not (settings.ca_file and settings.certificate_file and settings.key_file):
         raise ConfigError(
             f"{endpoint!r} needs certificates", where,
-            "get them with `baotu device join`, or set ca_file, certificate_file and key_file",
+            "get them with `baotu join TICKET`, or set ca_file, certificate_file and key_file",
         )  # fmt: skip
 
 

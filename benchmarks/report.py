@@ -85,6 +85,31 @@ BESIDE: dict[str, dict[str, Line]] = {
             cause="bound by one core (`cpu_us` a call) and by what others leave of it: see the load",
         ),
     },
+    "audit": {
+        "inclusion proof": Line(
+            cause="a tile that is not in memory is 247 hashes; other programs on the two cores: "
+            "compare with the processor time"
+        ),
+        "of ": Line(
+            reference="immudb's audit compares roots and hashes no stored row (issue 2063)"
+        ),
+    },
+    "est": {
+        "EST enrolments": Line(
+            cause="clients and server share two cores: see `server_cpu_ms` for the server's half, and the load",
+        ),
+    },
+    "policy": {
+        "a check never": Line(
+            reference="casbin 50–300 ms of processor at 100,000 rules: it looks through all",
+            cause="what others leave of two cores: see the load, and `check_ms_cpu_p99`",
+        ),
+        "list the": Line(
+            reference="casbin 1.2 s at 1.6 M rules",
+            cause="what others leave of two cores: see the load, and `list_…_cpu_p99`",
+        ),
+        "a check that": Line(cause="what others leave of two cores: see the load"),
+    },
     "modbus": {"Modbus": Line(reference="pymodbus 6 k requests/s")},
 }
 

@@ -14,8 +14,12 @@ want openssl openssl
 want node nodejs
 want npm npm
 want ip iproute2
+want go golang-go
+want curl curl
+want openssl openssl
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
 [ "$1" != bench ] || want victoria-metrics victoria-metrics
+[ "$1" != bench ] || want restic restic
 fc-list 2>/dev/null | grep -qi cjk || packages="$packages fonts-noto-cjk"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -45,5 +49,11 @@ if [ ! -x .peers/schemathesis/bin/schemathesis ]; then
   { python3 -m venv .peers/schemathesis \
     && .peers/schemathesis/bin/pip install --quiet --prefer-binary 'schemathesis>=4'; } \
     > .peers/schemathesis.log 2>&1 || { echo "peers: pip failed:"; tail -5 .peers/schemathesis.log; }
+fi
+if command -v go >/dev/null 2>&1 && [ tests/trust/audit/peer/main.go -nt .peers/tlogpeer ]; then
+  echo "peers: building tlogpeer"
+  mkdir -p .peers
+  (cd tests/trust/audit/peer && GOFLAGS=-mod=readonly go build -o ../../../../.peers/tlogpeer . \
+    > ../../../../.peers/go.log 2>&1) || { echo "peers: go build failed:"; tail -5 .peers/go.log; }
 fi
 exit 0

@@ -98,7 +98,7 @@ class FakePlant:
              and (not under or t.asset == under or t.asset.startswith(f"{under}/"))),
             key=lambda t: t.name,
         )  # fmt: skip
-        at = int(cursor or 0)
+        at = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 10 else 0
         more = str(at + limit) if at + limit < len(order) else ""
         return TagPage(tags=tuple(order[at : at + limit]), total=len(order), cursor=more)
 

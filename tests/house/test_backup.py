@@ -12,6 +12,7 @@ import pytest
 
 from baotu.history.duck import DuckHistory
 from baotu.house.backup import BackupKeeper, NodeBackup
+from baotu.house.control import ask
 from baotu.house.demo import free_port
 from baotu.house.file import load
 from baotu.kernel.board import HealthBoard
@@ -156,6 +157,7 @@ def test_a_proof_finds_what_was_changed_behind_the_manifest(still, tmp_path, phr
     assert "tags: 7 was kept" in " ".join(differences(tmp_path / "third", told))
 
 
+@pytest.mark.timeout(900)
 def test_mistakes_are_told(still, tmp_path, phrase):
     kept = tmp_path / "kept"
     assert "passphrase" in baotu("backup", kept, "--config", still, code=2)
@@ -270,8 +272,9 @@ def test_two_at_a_time_are_refused_and_a_short_passphrase_too(still, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.peer("pymodbus")
-def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, phrase):
+def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, phrase, request):
     config = tmp_path / "baotu.toml"
     with served(0x41A4, 0x0000) as device:
         config.write_text(
@@ -279,6 +282,7 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
         )
         baotu("secret", "set", "recovery", "--config", config, given=PHRASE)
         node = Node(config, tmp_path / "log")
+        request.addfinalizer(node.process.kill)
         until("samples", lambda: get(port, "/api/health")["history"]["samples"] > 20)
         until(
             "the first backup by itself, checked and proved",
@@ -303,7 +307,7 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
 
 
 def call(config: Path, verb: str) -> dict:
-    return json.loads(baotu("call", verb, "--config", config))
+    return ask(config.parent / "data", "call", verb=verb, arguments={})
 
 
 def get(port: int, path: str) -> dict:

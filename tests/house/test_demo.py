@@ -167,6 +167,24 @@ class TestDemo:
         assert "read only" in refused.stderr
         assert "speed_setpoint = 1400.0: trial; read back 1400.0" in audited
 
+    def test_the_audit_is_sealed_while_the_node_runs_and_anybody_verifies_it(self, demo):
+        state = demo.wait(
+            "sealed",
+            lambda: (told := demo.get("/api/audit/state"))["size"] and not told["waiting"] and told,
+        )
+        newest = demo.get("/api/audit", limit=1)["records"][0]
+        proof = demo.get("/api/audit/proof", record=newest["id"])
+        run = [sys.executable, "-m", "baotu.cli", "verify-log", str(demo.folder / "data")]
+        done = subprocess.run(
+            [*run, "--key", state["key"]], capture_output=True, text=True, timeout=120
+        )
+
+        assert state["state"] == "up", state
+        assert proof["index"] == proof["record"] - 1
+        assert done.returncode == 0, done.stdout
+        assert "PRIVATE" in (demo.folder / "data" / "audit" / "key").read_text()
+        assert (demo.folder / "data" / "audit" / "key").stat().st_mode & 0o777 == 0o600
+
     def test_the_elements_page_shows_only_what_was_proved(self, demo):
         rows = demo.wait(
             "proofs", lambda: [e for e in demo.get("/api/elements")["elements"] if e["proved"]], 120

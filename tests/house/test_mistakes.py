@@ -13,6 +13,7 @@ import pytest
 import typer
 
 from baotu.cli import app
+from baotu.house.control import Control
 from baotu.house.doctor import examine_house
 
 HAN, WORD = re.compile("[\u3400-\u9fff]"), re.compile(r"[A-Za-z]{3,}")
@@ -134,9 +135,16 @@ def node():
 
 
 def test_the_doctor_tells_what_is_ill_in_a_running_node(tmp_path):
-    with node() as port:
-        (tmp_path / "n.toml").write_text(CONFIG.format(port=port))
-        found = {f.about: f for f in examine_house(tmp_path / "n.toml")}
+    (tmp_path / "data").mkdir(exist_ok=True)
+    told = Control(
+        tmp_path / "data", {"status": lambda: {"down": ["device/plc: no answer in 2 s"]}}
+    )
+    try:
+        with node() as port:
+            (tmp_path / "n.toml").write_text(CONFIG.format(port=port))
+            found = {f.about: f for f in examine_house(tmp_path / "n.toml")}
+    finally:
+        told.close()
 
     assert (found["device plc"].state, found["device plc"].found) == ("warning", "no answer in 2 s")
     assert "edge n" not in found

@@ -150,7 +150,7 @@ def test_the_app_sees_the_certificate_of_a_client_if_there_is_one(keys: Path, se
 
 @pytest.mark.peer("curl")
 def test_http_is_led_to_https(serve: Serve):
-    web = serve(ToTls(8443, frozenset({"localhost"})))
+    web = serve(ToTls(8443, frozenset({"plant.example"})))
     place = f"localhost:{port_of(web)}"
     assert "location: https://localhost:8443/zh/tags?a=b" in curl("-6", "-i", f"http://{place}/zh/tags?a=b")  # fmt: skip
     assert " 426 " in curl("-6", "-i", "-d", "x", f"http://{place}/api/x")

@@ -29,7 +29,7 @@ def named(scope: Scope, names: Collection[str]) -> bool:
     host = header(scope, b"host").lower()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     name = name.rstrip(".")
-    if name in names or name == "localhost":
+    if name in names or f".{name}".endswith(".localhost"):  # RFC 6761 6.3: always this machine
         return True
     try:
         address = ipaddress.ip_address(name)

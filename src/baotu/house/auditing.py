@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from baotu.kernel.effects import Chain
@@ -16,11 +17,17 @@ FOLDER, LOG, KEY = "audit", "log", "key"
 
 
 def audit_watch(
-    settings: AuditSettings, data: Path, node: str, organisation: str, chain: Chain, board: Board
+    settings: AuditSettings,
+    data: Path,
+    node: str,
+    organisation: str,
+    chain: Chain,
+    board: Board,
+    covered: Callable[[], int] = lambda: 0,
 ) -> Watch:
     """Not yet started. The private key lies beside the log, not in it: what is copied holds none.
 
-    Raises ConfigError when the key file holds no key.
+    covered: how many records of the log a verified backup holds. Raises ConfigError when the key file holds no key.
     """
     folder = data / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,5 +37,6 @@ def audit_watch(
         hint = "put the right one back from a backup; or move the folder away to begin a new log"
         raise ConfigError(str(error), str(folder / KEY), hint) from None
     return Watch(
-        chain, board, folder / LOG, signer, organisation, keep_days=settings.keep_days
+        chain, board, folder / LOG, signer, organisation, keep_days=settings.keep_days,
+        covered=covered,
     )  # fmt: skip

@@ -21,7 +21,7 @@ from baotu.kernel.board import HealthBoard
 from baotu.sdk import BaotuError, Conflict, Invalid
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health
-from baotu.trust.backup.app import NONE, BackupState
+from baotu.trust.backup.app import NONE
 from baotu.trust.backup.check import Checked, check
 from baotu.trust.backup.node import Memory, begin, place, remember
 from baotu.trust.backup.objects import Folder
@@ -33,6 +33,7 @@ from baotu.trust.primitives import suite
 from . import stage
 from .file import HouseConfig
 from .revive import differences
+from .settings import SPARE, STAGE
 
 log = structlog.get_logger("baotu.backup")
 MEMORIES = Path("trust") / "backup"
@@ -73,7 +74,7 @@ class NodeBackup:
         Raises Conflict while one is being taken, Invalid without a passphrase for a new store.
         """
         if not self._one.acquire(blocking=False):
-            raise Conflict("backup", "正在备份 one is being taken")
+            raise Conflict("backup", "正在备份或校验 one is being taken or checked")
         data = self.config.basics.node.data
         try:
             objects = self.store(to)
@@ -105,45 +106,44 @@ class NodeBackup:
 
     def check(self, to: str = "", share: float = 1.0) -> Checked:
         """Every byte of the store against what was signed. Damaged chunks are written anew by the
-        next backup."""
+        next backup. Raises Invalid when the store is not begun."""
         objects = self.store(to)
-        known = place(objects, self.top)
-        if known is None:
-            raise Invalid("backup", UNBEGUN)
-        memory, folder = known
-        found = check(
-            objects, suite(memory.suite), memory.key().public(),
-            expected=(memory.number, memory.hash), share=share,
-            tell=lambda done, total: self.tell("checking", done, total),
-        )  # fmt: skip
-        bad = [f.where for f in found.faults]
-        checked = self.now() if share == 1.0 else memory.checked
-        remember(
-            folder,
-            msgspec.structs.replace(
-                memory,
-                distrusted=bad,
-                checked=checked,
-                faults=len(bad),
-            ),
-        )
+        with self._one:
+            known = place(objects, self.top)
+            if known is None:
+                raise Invalid("backup", UNBEGUN)
+            memory, folder = known
+            found = check(
+                objects, suite(memory.suite), memory.key().public(),
+                expected=(memory.number, memory.hash), share=share,
+                tell=lambda done, total: self.tell("checking", done, total),
+            )  # fmt: skip
+            bad = [f.where for f in found.faults]
+            checked = self.now() if share == 1.0 else memory.checked
+            remember(folder, msgspec.structs.replace(
+                memory, distrusted=bad, checked=checked, faults=len(bad)
+            ))  # fmt: skip
         return found
 
     def prove(self, phrase: str, to: str = "") -> tuple[Restored, list[str]]:
         """Restore the newest run beside the data, open a node on it, compare, remove it again."""
-        told, wrong = proved(self.store(to), phrase, None, tell=self.tell)
-        known = place(self.store(to), self.top)
-        if known is not None and not wrong and not told.faults:
-            remember(known[1], msgspec.structs.replace(known[0], proved=self.now()))
+        with self._one:
+            told, wrong = proved(
+                self.store(to), phrase, None, beside=self.config.basics.node.data, tell=self.tell
+            )
+            known = place(self.store(to), self.top)
+            if known is not None and not wrong and not told.faults:
+                remember(known[1], msgspec.structs.replace(known[0], proved=self.now()))
         return told, wrong
 
 
 def proved(
     objects: Folder, phrase: str, into: Path | None, *, number: int = 0, least: int = 0,
-    whole: bool = True, tell: Told = lambda what, done, total: None,
+    whole: bool = True, beside: Path | None = None, tell: Told = lambda what, done, total: None,
 ) -> tuple[Restored, list[str]]:  # fmt: skip
-    """(what was restored, what differs). into: stays; None: a folder that is removed again."""
-    with tempfile.TemporaryDirectory(prefix="baotu-restore-", dir=objects.path.parent) as spare:
+    """(what was restored, what differs). into: stays; None: a private folder in `beside`
+    (or where temporary files go) that is removed again."""
+    with tempfile.TemporaryDirectory(prefix=SPARE, dir=beside) as spare:
         target = into if into is not None else Path(spare) / "node"
         told = restore(
             objects, phrase, target, number=number, least=least, whole=whole,
@@ -204,6 +204,8 @@ class BackupKeeper:
             memory = self.backup.memory()
             if asked or (self._due(memory, now) and now >= self._again):
                 self._take()
+            elif now < self._again:
+                return
             elif memory and now - memory.checked >= self.settings.check * SECOND:
                 self._check()
             else:
@@ -300,7 +302,8 @@ def sentence(to: str, done: Taken, covers: Sequence[str], without: Sequence[str]
 
 def tidy(data: Path) -> None:
     """What a fall in the midst of a backup left."""
-    shutil.rmtree(data / stage.STAGE, ignore_errors=True)
+    for path in (data / STAGE, *data.glob(f"{SPARE}*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def report(told: Restored, wrong: Sequence[str]) -> list[str]:
@@ -321,7 +324,3 @@ def samples_text(told: Restored) -> str:
 
     tables = sum(len(t) for t in told.facts.get("tables", {}).values())
     return f": {samples_in(told.facts)} samples, {tables} tables"
-
-
-def state_of(keeper: BackupKeeper | None) -> Callable[[], BackupState]:
-    return lambda: keeper.state if keeper is not None else NONE

@@ -145,7 +145,8 @@ def _visitors(node: Node) -> None:
     say("  其他人，每个链接一次有效 Other people; each link is good once:")
     for title, role, address in others:
         say(f"    {address}\n        {title}, {ROLES[role].title}")
-    say("\n  再要一个 Another one: baotu account link NAME --data …\n  Ctrl-C 停止 stops it.\n")
+    again = f"baotu account link NAME --data {node.config.basics.node.data}"
+    say(f"\n  再要一个 Another one: {again}\n  Ctrl-C 停止 stops it.\n")
 
 
 def _welcome(node: Node) -> None:

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import socket
+import ssl
 import sys
 import time
 import urllib.error
@@ -25,9 +26,12 @@ from baotu.records import FILE, look, plainly
 from baotu.sdk import ConfigError, Unreachable
 from baotu.trust.sandbox import Launcher
 from baotu.trust.sandbox.launcher import LEAST
+from baotu.trust.secrets import Scrubber
 
+from .control import ask
 from .file import HouseConfig, examine
 from .settings import address
+from .vault import resolver_of
 
 State = Literal["good", "warning", "bad"]
 MIN_FREE_MB, MIN_FILES, SLOW_SYNC_S = 1024, 1024, 0.05
@@ -240,7 +244,7 @@ def _records(config: HouseConfig) -> Iterator[Finding]:
             advice="move it away once you no longer need it, or take [records] url out",
         )
     try:
-        told = look(settings)
+        told = look(resolver_of(config, Scrubber()).settings(settings, "[records]"))
     except (ConfigError, Unreachable) as error:
         hint = getattr(error, "hint", "")
         why = getattr(error, "why", "") or str(error)
@@ -266,7 +270,7 @@ def _running(config: HouseConfig) -> Iterator[Finding]:
     host, port = address(config.basics.console.listen)
     shown = f"[{host}]" if ":" in host else host
     try:
-        with urllib.request.urlopen(f"http://{shown}:{port}/api/health", timeout=3) as answer:
+        with _opened(config, f"{shown}:{port}/api/health") as answer:
             health = msgspec.json.decode(answer.read(), type=dict[str, Any])
     except urllib.error.HTTPError as error:
         yield Finding(
@@ -287,7 +291,7 @@ def _running(config: HouseConfig) -> Iterator[Finding]:
             advice="choose another [console] listen" if busy else "",
         )
         return
-    yield from _parts_unwell(f"http://{shown}:{port}/api/devices")
+    yield from _parts_unwell(config.basics.node.data)
     yield Finding(
         state="good",
         about="运行 Running",
@@ -295,27 +299,38 @@ def _running(config: HouseConfig) -> Iterator[Finding]:
     )
 
 
-def _parts_unwell(address: str) -> Iterator[Finding]:
-    """Devices, servers, links and rooms of the running node that do not fare well."""
+def _opened(config: HouseConfig, place: str) -> Any:
+    """Whoever answers; with TLS, whoever has our own certificate, by whatever name we came."""
+    certificate = config.basics.console.certificate_file
+    if not certificate:
+        return urllib.request.urlopen(f"http://{place}", timeout=3)
+    own = ssl.create_default_context(cafile=certificate)
+    own.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the certificate itself is what we trust
+    own.check_hostname = False
+    return urllib.request.urlopen(f"https://{place}", timeout=3, context=own)
+
+
+def _parts_unwell(folder: Path) -> Iterator[Finding]:
+    """Devices, servers, links and rooms of the running node that do not fare well. It is asked
+    by its control socket, which only its user may open: the console would ask who we are."""
     try:
-        with urllib.request.urlopen(address, timeout=3) as answer:
-            parts = msgspec.json.decode(answer.read(), type=dict[str, list[dict[str, Any]]])
-    except (OSError, msgspec.MsgspecError) as error:
+        parts = ask(folder, "status", 3.0)["down"]
+    except (Unreachable, RuntimeError) as error:
         yield Finding(
             state="warning",
             about="运行 Running",
-            found=f"{address} 没有回答 does not answer: {error}",
+            found=f"{folder} 没有回答 does not answer: {error}",
             advice="看节点的日志 see the log of the node",
         )
         return
-    for part in parts.get("healths", []):
-        if part["state"] in ("down", "degraded"):
-            yield Finding(
-                state="warning",
-                about=f"{part['kind']} {part['name']}",
-                found=part["why"] or part["state"],
-                advice="看页面「边缘与驱动」 see the page Edges & drivers",
-            )
+    for part in parts:
+        name, _, why = part.partition(": ")
+        yield Finding(
+            state="warning",
+            about=name.replace("/", " ", 1),
+            found=why or "down",
+            advice="看页面「边缘与驱动」 see the page Edges & drivers",
+        )
 
 
 def _busy(host: str, port: int) -> bool:

@@ -139,6 +139,7 @@ class Hub:
                 app.engine = self.policy
             if isinstance(app, Organisations):
                 app.deals = self.policies.deals
+        self.policies.look()
         self.people = PeopleService(
             self.chain, config.basics.people, self.organisation, data, issuer=issuer(config)
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import socket
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -28,7 +29,6 @@ from baotu.sdk.writing import Authenticator
 from baotu.trust.secrets import Scrubber
 
 from . import vault
-from .backup import BackupKeeper, NodeBackup, sentence, tidy
 from .bridging import HubHere
 from .cards import AppCards
 from .control import Control
@@ -39,8 +39,11 @@ from .file import HouseConfig
 from .hub import Hub
 from .linking import Links
 from .offline import export_tags
-from .settings import ConsoleSettings, address
+from .settings import SPARE, STAGE, ConsoleSettings, address
 from .web import ToTls, WebThread, bound, reaches_beyond, secured
+
+if TYPE_CHECKING:
+    from .backup import NodeBackup
 
 log = structlog.get_logger("baotu.node")
 REPORT_S = 2.0
@@ -76,6 +79,8 @@ class Node:
             config.basics.node.name, told=("device", "server"), clean=self.scrubber.clean
         )
         self.hub: Hub | None = None
+        self.backup: NodeBackup | None = None
+        self._one_backup = threading.Lock()
         self.field: Field | None = None
         self.doorway: Doorway | None = None
         self.address = ""
@@ -157,7 +162,7 @@ class Node:
             self._confess(hub, console.listen)
         if tls is not None and console.redirect_listen:
             plain = bound(*address(console.redirect_listen))
-            names = frozenset({"localhost", *(name.lower() for name in console.names)})
+            names = frozenset(name.lower() for name in console.names)
             lead = WebThread(ToTls(listening.getsockname()[1], names), plain)
             lead.start()
             self._stack.add("redirect", lead.stop)
@@ -175,15 +180,15 @@ class Node:
         )  # fmt: skip
 
     def _start_backup(self, data: Path) -> None:
-        tidy(data)
+        """Cryptography is imported with the first backup; a node without one pays nothing for it."""
+        for path in (data / STAGE, *data.glob(f"{SPARE}*")):  # of a fall in the midst of one
+            shutil.rmtree(path, ignore_errors=True)
         basics, hub = self.config.basics, self.hub
-        password = self.resolver.settings(basics.records, "[records]").revealed()
-        backup = self.backup = NodeBackup(
-            self.config, self.clock.now, hub.history if hub else None, password,
-            lambda: hub.plant.tags(limit=1).total if hub else 0,
-        )  # fmt: skip
         if not basics.backup.to:
             return
+        from .backup import BackupKeeper
+
+        backup = self._made_backup()
         phrase = self.resolver.settings(basics.backup, "[backup]").passphrase
         keeper = BackupKeeper(
             backup, self.board, self.clock, lambda: phrase,
@@ -340,8 +345,25 @@ class Node:
         hub = self._need_hub()
         return export_tags(hub.history, hub.plant, Path(out), tags, start, end)
 
+    def _made_backup(self) -> NodeBackup:
+        from .backup import NodeBackup
+
+        with self._one_backup:
+            if self.backup is None:
+                hub = self.hub
+                password = self.resolver.settings(
+                    self.config.basics.records, "[records]"
+                ).revealed()
+                self.backup = NodeBackup(
+                    self.config, self.clock.now, hub.history if hub else None, password,
+                    lambda: hub.plant.tags(limit=1).total if hub else 0,
+                )  # fmt: skip
+            return self.backup
+
     def _backup(self, to: str, phrase: str = "") -> str:
-        return sentence(to, *self.backup.take(to, phrase))
+        from .backup import sentence
+
+        return sentence(to, *self._made_backup().take(to, phrase))
 
     def _fault(self, name: str, on: bool) -> bool:
         if self.faults is not None:

@@ -14,12 +14,8 @@ from baotu.history.duck import DuckHistory
 from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.ports import Format, History, Plant
 from baotu.sdk.samples import nanoseconds
-from baotu.trust.backup.form import IDENTITY
-from baotu.trust.backup.objects import Folder
-from baotu.trust.backup.restore import restore
 from baotu.trust.secrets import Scrubber
 
-from .backup import NodeBackup, proved, report, sentence, tidy
 from .control import ask, node_folder, running
 from .file import load
 from .place import data_folder
@@ -74,6 +70,10 @@ def export_tags(
 def backup(config: Path, data: Path | None, to: Path | None, phrase: Callable[[], str]) -> str:
     """Add a backup to the store `to`, by default that of the configuration; a sentence on what it
     covers. phrase: asked for when the store is new. Raises ConfigError, Invalid, Unreachable."""
+    from baotu.trust.backup.form import IDENTITY
+
+    from .backup import NodeBackup, sentence, tidy
+
     text = None if config.exists() or data is None else ""
     loaded = load(config, text, data=node_folder(data) if data else None)
     folder = loaded.basics.node.data
@@ -108,6 +108,11 @@ def bring_back(
 ) -> list[str]:
     """Restore into a new folder, or only prove; lines for people. Raises ConfigError, RuntimeError
     that holds the faults when there are any."""
+    from baotu.trust.backup.objects import Folder
+    from baotu.trust.backup.restore import restore
+
+    from .backup import proved, report
+
     objects = Folder(store)
     if verify:
         told, wrong = proved(objects, phrase, into, number=number, least=least)

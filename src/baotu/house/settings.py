@@ -21,6 +21,8 @@ from baotu.trust.policy.settings import PolicySettings
 from baotu.trust.secrets.settings import SecretsSettings
 
 Role = Literal["all", "edge", "hub"]
+SPARE = "baotu-restore-"  # folders in which a restored copy is proved
+STAGE = "backup.stage"  # in the data folder: what a backup reads, while it is taken
 
 
 def address(text: str) -> tuple[str, int]:

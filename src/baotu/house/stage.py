@@ -21,16 +21,26 @@ import duckdb
 from baotu.history.duck import DuckHistory
 from baotu.records import plainly
 from baotu.sdk import ConfigError
+from baotu.trust.audit.export import copy as copy_log
+from baotu.trust.audit.tiles import Reader
 from baotu.trust.backup.node import CACHE
 from baotu.trust.backup.take import Source
 
+from .auditing import FOLDER, LOG
 from .file import HouseConfig
+from .settings import SPARE, STAGE
 
-STAGE = "backup.stage"
+AUDIT = Path(FOLDER) / LOG
 SQLITE = b"SQLite format 3\0"
 DATA, CONFIG, DUMP = "data", "", "records.pgdump"
 NOT_KEPT = {"lock", "control.sock", CACHE, STAGE, "spill"}
 NOT_ENDS = (".lock", ".new", ".part", "-wal", "-shm", "-journal", ".before")
+APART = (
+    "history",
+    AUDIT.as_posix(),
+    "edge/log",
+    "edge/recordings",
+)  # copied by their own means, or not
 SPOT_NS = 3600 * 10**9
 Facts = dict[str, Any]
 
@@ -56,6 +66,7 @@ def prepare(config: HouseConfig, history: DuckHistory | None, password: str, tag
     if history is not None:
         history.backup(top / "history")
         stage.covers.append("history")
+    _audit_log(data, top, stage)  # before its rows, which go on
     _databases(data, top, stage, skip=_record_file(config))
     _records(config, top, password, stage)
     staged = {p.relative_to(top).as_posix() for p in top.rglob("*") if p.is_file()}
@@ -102,6 +113,14 @@ def _record_file(config: HouseConfig) -> set[str]:
     return {"records.db"} if config.basics.records.url else set()
 
 
+def _audit_log(data: Path, top: Path, stage: Stage) -> None:
+    """As it was signed last: what it goes on to say meanwhile is for the next backup."""
+    if (data / AUDIT / "checkpoint").exists():
+        log = Reader(data / AUDIT)
+        copy_log(log.folder, top / AUDIT, log.checkpoint())
+        stage.covers.append("audit log")
+
+
 def _databases(data: Path, top: Path, stage: Stage, skip: set[str]) -> None:
     for path in _sqlite(data):
         name = path.relative_to(data)
@@ -144,8 +163,8 @@ def _plain(config: HouseConfig, staged: set[str]) -> Iterator[Source]:
         here = Path(folder)
         folders[:] = sorted(
             f for f in folders
-            if f not in NOT_KEPT and (here / f).absolute() != to
-            and (here / f).relative_to(data).as_posix() not in ("history", "edge/log", "edge/recordings")
+            if f not in NOT_KEPT and not f.startswith(SPARE) and (here / f).absolute() != to
+            and (here / f).relative_to(data).as_posix() not in APART
         )  # fmt: skip
         for file in sorted(files):
             path = here / file

@@ -9,9 +9,7 @@ from typing import Any
 
 from baotu.sdk import Invalid
 from baotu.sdk.secret import Secret
-from baotu.trust.primitives import suite
-from baotu.trust.secrets import Resolver, Scrubber, SecretStore
-from baotu.trust.secrets.keys import found_keys
+from baotu.trust.secrets import Resolver, Scrubber, Secrets, Vault
 
 from .control import ask, node_folder, running
 from .file import HouseConfig, load
@@ -20,19 +18,28 @@ from .settings import Basics
 STORE = Path("trust") / "secrets" / "secrets.json"
 
 
-def store_of(basics: Basics) -> SecretStore:
+def store_of(basics: Basics) -> Vault:
     """The store of the node whose data folder this is. Opens and makes nothing yet."""
-    chosen = suite(basics.trust.suite)
-    phrase = basics.secrets.passphrase_file
-    keys = found_keys(chosen, Path(basics.secrets.key_file), Path(phrase) if phrase else None)
-    return SecretStore(basics.node.data / STORE, chosen, keys, basics.secrets.versions)
+    path = basics.node.data / STORE
+
+    def make() -> Secrets:
+        from baotu.trust.primitives import suite
+        from baotu.trust.secrets.keys import found_keys
+        from baotu.trust.secrets.store import SecretStore
+
+        chosen = suite(basics.trust.suite)
+        phrase = basics.secrets.passphrase_file
+        keys = found_keys(chosen, Path(basics.secrets.key_file), Path(phrase) if phrase else None)
+        return SecretStore(path, chosen, keys, basics.secrets.versions)
+
+    return Vault(path, make)
 
 
 def resolver_of(config: HouseConfig, scrubber: Scrubber) -> Resolver:
     return Resolver(store_of(config.basics), scrubber)
 
 
-def deed(store: SecretStore, do: str, arguments: Mapping[str, Any]) -> Any:
+def deed(store: Secrets, do: str, arguments: Mapping[str, Any]) -> Any:
     """What the app Secrets does, for a node without apps: set, remove, rotate, names."""
     if do == "set":
         return store.set(arguments["name"], Secret(arguments["value"]), "local")

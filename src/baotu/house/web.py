@@ -183,7 +183,7 @@ class ToTls:
             return
         host = next((v.decode("latin-1") for n, v in scope["headers"] if n == b"host"), "")
         name = host[: host.index("]") + 1] if "]" in host else host.partition(":")[0]
-        known = name.lower() in self._names or _literal(name)
+        known = name.lower() in self._names or _literal(name) or f".{name}".endswith(".localhost")
         if known and scope["method"] in ("GET", "HEAD"):
             query = b"?" + scope["query_string"] if scope["query_string"] else b""
             place = f"https://{name}:{self._port}".encode() + scope["raw_path"] + query

@@ -169,7 +169,11 @@ class Chain:
 
     def _decide(self, handler: Handler, caller: Caller) -> None:
         try:
-            self.policy.decide(caller, handler.verb.permission, Resource("verb", handler.name))
+            verb = Resource("verb", handler.name)
+            found = self.policy.decide(caller, handler.verb.permission, verb)
+            if found.needs:  # only writes to the plant wait for a second person
+                raise Denied(f"「{handler.verb.title}」要第二人批准，这里还不能 Needs a second person, "
+                             "which is not possible here")  # fmt: skip
         except Denied as error:
             app, name = handler.verb.app, handler.verb.name
             self.note(app, name, caller, "denied", str(error), handler.verb.permission)

@@ -49,7 +49,7 @@ class Falling(Log):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (p for p in folder.rglob("*") if p.is_file())
+    files = [p for p in folder.rglob("*") if p.is_file()]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 

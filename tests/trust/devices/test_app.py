@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,6 +13,10 @@ from baotu.sdk import Conflict, view
 from baotu.sdk.testing import check_app
 from baotu.sdk.testing.business import Do
 from baotu.trust.devices.app import Devices, Here
+from baotu.trust.devices.authority import pem
+from baotu.trust.devices.root import make_root
+
+MAKER = pem(make_root("Acme", now=dt.datetime(2026, 6, 1, tzinfo=dt.UTC))[1])
 
 
 class Ready(Devices):
@@ -18,6 +24,8 @@ class Ready(Devices):
 
     def start(self) -> None:
         self.here = lambda: Here(url="https://[::1]:8443", root="-----BEGIN CERTIFICATE-----")
+        words = count()
+        self.chance = lambda: f"word-{next(words)}"
 
     @classmethod
     def name(cls) -> str:
@@ -34,6 +42,8 @@ def test_it_keeps_the_laws_of_apps() -> None:
             Do("revoke", {"name": "press-3", "reason": "superseded"}),
             Do("retire", {"name": "press-3", "reason": "sold"}),
             Do("settle", {}),
+            Do("trust_manufacturer", {"name": "acme", "certificates": MAKER}),
+            Do("distrust_manufacturer", {"name": "acme"}),
         ),
     )  # fmt: skip
 

@@ -337,6 +337,16 @@ def test_a_hub_that_is_away_is_unreachable(site: Site, tmp_path: Path) -> None:
         client.enrol(ticket, tmp_path / "device")
 
 
+def test_a_listener_of_the_hub_gets_a_certificate_of_its_own(site: Site) -> None:
+    own = site.trust.own_pair("fabric")
+    assert own.path.stat().st_mode & 0o077 == 0
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(own.path)
+    shown = site.trust.verifier.check(der(own.certificate), kinds=("node",))
+    assert (shown.identity.name, shown.identity.organisation) == ("fabric", "plant")
+    assert site.trust.known(shown.serial) and own.due < own.certificate.not_valid_after_utc
+
+
 def test_two_places_with_one_certificate_are_a_clone(site: Site) -> None:
     from baotu.trust.devices.refusal import Refusal
 

@@ -23,9 +23,9 @@ OTHER = "vier Loks fahren spät"
 class Bench:
     """`with Bench(folder) as bench:`; the thread of the service does not run: call `turn`."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, url: str = "", **settings: object) -> None:
         self.clock = JumpingClock()
-        self.store = open_store(RecordsSettings(), folder)
+        self.store = open_store(RecordsSettings(url=url), folder)
         self.chain = Chain(self.store, self.clock, [People()])
         given = {"second_factor": (), "hash_rounds": 2, **settings}
         self.people = Service(self.chain, PeopleSettings(**given), "plant", folder)  # type: ignore[arg-type]

@@ -167,6 +167,29 @@ def test_one_address_cannot_try_many_names(bench):
     assert tried == 30, "a whole /64 counts as one"
 
 
+def test_a_good_account_of_ones_own_buys_no_tries_at_others(bench):
+    bench.person("eve")
+    tried = 0
+    with pytest.raises(TooMany):
+        for number in range(200):
+            try:
+                bench.people.sign_in(f"name{number}", "wrong", ELSEWHERE)
+            except TooMany:
+                raise
+            except Denied:
+                tried += 1
+            bench.people.sign_in("eve", PASSWORD, ELSEWHERE)
+    assert tried <= 31
+
+
+def test_an_office_behind_one_address_signs_in_all_day(bench):
+    key, _ = authenticator(bench, bench.person("wang"))
+    for _ in range(50):
+        bench.later(31)
+        step = bench.people.sign_in("wang", PASSWORD, ELSEWHERE)
+        assert bench.people.second(step.ticket, code(bench, key), ELSEWHERE).next == "done"
+
+
 def test_failures_are_a_few_lines_in_the_audit_and_no_unknown_name_is_written(bench):
     bench.person("wang")
     for number in range(300):

@@ -112,6 +112,21 @@ def test_versions_are_chained_and_one_changed_by_hand_is_not_loaded(site: Site):
         )  # fmt: skip
     site.keeper.look()
     assert not site.wu_writes()
+    again = CedarPolicy(plant(), house="spring")
+    with site.store.writing() as writer:
+        writer.run("UPDATE policies_policy_version SET text = '// x' WHERE number = 2")
+    PolicyKeeper(site.store, again, SystemClock()).look()
+    assert again.judge(person("wu"), "tags.write", OPEN).allowed, "the newest that is sound: 1"
+
+
+def test_a_command_that_needs_a_second_person_is_refused(site: Site):
+    text = '@id("two") @title("两人 Two") @needs("approver") forbid (principal {}, action == Action::"policy.change", resource);'
+    with pytest.raises(Invalid, match="谁也改不了"):
+        site.change(text.format(""))
+    site.change(text.format('in Role::"security_admin"'))
+    with pytest.raises(Denied, match="第二人"):
+        site.change()
+    assert site.audit()[-1] == ("chen", "policies.propose", "denied")
 
 
 def test_what_is_wrong_is_refused_with_its_place(site: Site):

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from baotu.sdk import ConfigError, setting
 from baotu.sdk.secret import Secret
 from baotu.trust.primitives import suite
-from baotu.trust.secrets import KeyFile, Resolver, Scrubber, SecretStore
+from baotu.trust.secrets import Resolver, Scrubber
+from baotu.trust.secrets.keys import KeyFile
+from baotu.trust.secrets.store import SecretStore
 
 VALUE = 'Sp+ring/7 &"泉\\'
 
@@ -126,6 +128,7 @@ def test_a_key_from_the_store_is_a_file_on_no_disk(resolver, tmp_path):
     resolver.store.set("line1", Secret("PEM of a key"), "guard")
     path = resolver.settings(Settings(tls_key="secret:line1"), "device m").tls_key
     assert Path(path).read_text() == "PEM of a key"
+    assert resolver.settings(Settings(tls_key="secret:line1"), "device m").tls_key == path
     assert b"PEM of a key" not in b"".join(
         p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()
     )

@@ -14,8 +14,8 @@ import pytest
 from baotu.sdk import ConfigError, Invalid
 from baotu.sdk.secret import Secret
 from baotu.trust.primitives import NAMES, suite
-from baotu.trust.secrets import KeyFile, SecretStore
-from baotu.trust.secrets.keys import CREDENTIAL, PHRASE_CREDENTIAL, found_keys
+from baotu.trust.secrets.keys import CREDENTIAL, PHRASE_CREDENTIAL, KeyFile, found_keys
+from baotu.trust.secrets.store import SecretStore
 
 VALUE = "Quelle-7-趵突"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -171,7 +171,7 @@ def test_a_passphrase_seals_the_key_file_and_credentials_go_first(tmp_path, monk
 def test_two_processes_lose_nothing_of_each_other(tmp_path):
     code = (
         "import sys; from pathlib import Path; from baotu.sdk.secret import Secret\n"
-        "from baotu.trust.primitives import suite; from baotu.trust.secrets import *\n"
+        "from baotu.trust.primitives import suite; from baotu.trust.secrets.keys import KeyFile; from baotu.trust.secrets.store import SecretStore\n"
         "one = suite(); f = Path(sys.argv[1])\n"
         "s = SecretStore(f / 's.json', one, KeyFile(f / 'key', one))\n"
         "for n in range(10): s.set(f'{sys.argv[2]}{n}', Secret('value'), 'x')\n"

@@ -23,7 +23,9 @@ from .rows import json
 
 READ, PROVE = "audit.read", "audit.prove"
 LEVEL = re.compile(r"0|[1-9]\d?|entries")
-PLACE = re.compile(r"((?:x\d{3}/)*\d{3})(?:\.p/([1-9]\d{0,2}))?")
+PLACE = re.compile(
+    r"((?:x(?!000)\d{3}/(?:x\d{3}/)*)?\d{3})(?:\.p/([1-9]\d?|1\d\d|2[0-4]\d|25[0-5]))?"
+)
 WIDTH = 256
 KEEP = {"cache-control": "private, max-age=31536000, immutable"}  # a tile never changes
 

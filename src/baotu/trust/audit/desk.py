@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from baotu.sdk import Conflict, Invalid
+from baotu.sdk.messages import bilingual
 from baotu.sdk.ports import AuditProof, AuditState
 
 from .export import tar
@@ -29,13 +30,13 @@ class AuditDesk:
             now = None
         checked = watch.checked
         return AuditState(
-            state=state, why=why, key=str(watch.signer.key),
+            state=state, why=bilingual(why), key=str(watch.signer.key),
             origin=watch.signer.key.name, size=now.size if now else 0,
             root=base64.b64encode(now.root).decode() if now else "",
             waiting=watch.waiting(), witnesses=self._witnesses(now),
             verified=checked.time if checked else 0, hashed=checked.hashed if checked else 0,
             whole=checked.whole if checked else False,
-            findings=tuple(str(one) for one in watch.trouble[:20]),
+            findings=tuple(bilingual(str(one)) for one in watch.trouble[:20]),
         )  # fmt: skip
 
     def checkpoint(self) -> bytes:

@@ -66,7 +66,10 @@ def kept(path: Path, name: str, type: bytes = ED25519) -> Ed25519Signer:
         _make(path, name, type)
     text = path.read_text(encoding="utf-8")
     words = text.strip().removeprefix(SECRET).split("+", 2)
-    raw = base64.b64decode(words[-1])
+    try:
+        raw = base64.b64decode(words[-1], validate=True)
+    except ValueError:
+        raw = b""
     if not text.startswith(SECRET) or len(words) < 3 or raw[:1] != type or len(raw) != 33:
         raise Damaged(f"{path.name} holds no key of a log")
     signer = Ed25519Signer(words[0], raw[1:], type)

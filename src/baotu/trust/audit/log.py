@@ -149,12 +149,13 @@ class Log:
             self._mend_level(level, size // span, size * WIDTH // span % WIDTH)
 
     def _mend_level(self, level: int | str, edge: int, width: int) -> None:
-        for number in range(edge, edge + AHEAD):
-            (self.folder / place(level, number)).unlink(missing_ok=True)
+        for number in range(max(0, edge - AHEAD), edge + AHEAD):
+            if number >= edge:
+                (self.folder / place(level, number)).unlink(missing_ok=True)
             partial = (self.folder / place(level, number, 1)).parent
             for path in partial.glob("*"):
-                if number > edge or path.name != str(width):
-                    path.unlink()
+                if number != edge or path.name != str(width):
+                    self._drop(path)
 
     # -- appending ------------------------------------------------------------------------------
     def _add(self, part: Sequence[bytes]) -> None:

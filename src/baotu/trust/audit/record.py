@@ -17,7 +17,7 @@ from .formats import Damaged
 
 COLUMNS = ("id", "organisation", "time", "caller", "verb", "permission", "outcome", "reason")
 LONGEST = 65_535  # bytes of an entry: its length is two bytes (tlog-tiles, log entries)
-HEAD = 16_000  # characters of a reason that is too long; even escaped they fit
+HEAD = 1_500  # characters of each text of a row that is too long; escaped, six times as many bytes
 _text = encode_basestring  # escapes as RFC 8785, 3.2.2.2 wants, in C
 
 
@@ -46,13 +46,15 @@ class Canonical:
         ).encode()
         if len(made) <= LONGEST:
             return made
-        return self((*row[:-1], _short(reason)))
+        return self([_short(one) if isinstance(one, str) else one for one in row])
 
 
-def _short(reason: str) -> str:
+def _short(text: str) -> str:
     """Its begin and the hash of the whole: what is in the database stays provable."""
-    digest = hashlib.sha256(reason.encode()).hexdigest()
-    return f"{reason[:HEAD]}… (sha256 {digest} of {len(reason)} characters)"
+    if len(text) <= HEAD:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: HEAD - 120]}… (sha256 {digest} of {len(text)} characters)"
 
 
 def read(entry: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .formats import Checkpoint, Damaged, read_checkpoint
 from .keys import Signer
 from .log import GROUP, Log
 from .record import Canonical, read
-from .rows import NEXT
+from .rows import FILE, NEXT, TABLE
 from .tables import Kept
 from .tiles import Reader
 
@@ -26,6 +26,9 @@ KEEP_S = 300.0  # from one checkpoint in the records to the next, at least
 NEWEST_KEPT = (
     f"SELECT size, note FROM {Kept.__tablename__} WHERE origin = ? ORDER BY id DESC LIMIT 1"
 )
+
+
+LAST = f"SELECT MAX(id) FROM {TABLE}"
 
 
 class Sealer:
@@ -47,11 +50,15 @@ class Sealer:
 
     def open(self) -> Log:
         self.log = None
+        self.reader.forget()
         log = Log(self.folder, self.signer)
         self._last = read(self.reader.entry(log.size - 1, log.size))["id"] if log.size else 0
         self._kept = self._newest_kept()
         if self._kept is not None and self._kept.size <= log.size:
             self._agrees(log, self._kept)
+        newest = self.chain.store.ask(LAST)[0][0] or 0
+        if newest < self._last:  # ids would come again, and what they name would not be sealed
+            raise Damaged(f"{FILE}: ends at row {newest}, the log at {self._last}: it was put back")
         self.log = log
         return log
 

@@ -28,6 +28,8 @@ from .scan import Files
 
 CACHED = {0: 16, 1: 192, 2: 16}  # tiles of a level with the nodes inside, 16 KB each
 
+EDGES = 256  # hashes of ranges that are no whole subtree
+
 
 class Reader:
     """What a folder holds. hashing: that of the log's key."""
@@ -35,11 +37,18 @@ class Reader:
     def __init__(self, folder: Path, hashing: Hashing = SHA256) -> None:
         self.folder, self.files, self.hashing = folder, Files(folder), hashing
         self._lock = threading.Lock()
-        self._tiles: dict[int, OrderedDict[int, list[bytes]]] = {}
+        self._tiles: dict[int, OrderedDict[tuple[int, int], list[bytes]]] = {}
+        self._edges: dict[tuple[int, int], bytes] = {}  # hashes that end at the right edge
 
     def checkpoint(self) -> Checkpoint:
         """The newest. Raises Damaged, OSError."""
         return read_checkpoint((self.folder / NEWEST).read_bytes())
+
+    def forget(self) -> None:
+        """Read everything anew: the files may be others now."""
+        with self._lock:
+            self._tiles.clear()
+            self._edges.clear()
 
     # -- hashes ---------------------------------------------------------------------------------
     def node(self, height: int, index: int, size: int) -> bytes:
@@ -54,12 +63,12 @@ class Reader:
 
     def _rows(self, level: int, number: int, size: int) -> list[bytes]:
         """The nodes of a tile, height by height, each row in one piece."""
+        width = min(WIDTH, (size >> 8 * level) - number * WIDTH)
         with self._lock:
             known = self._tiles.setdefault(level, OrderedDict())
-            if number in known:
-                known.move_to_end(number)
-                return known[number]
-        width = min(WIDTH, (size >> 8 * level) - number * WIDTH)
+            if (number, width) in known:
+                known.move_to_end((number, width))
+                return known[number, width]
         data, file = self.files.read(level, number, width)
         if data is None or len(data) != width * 32:
             raise Damaged(f"{file}: is missing or cut")
@@ -68,11 +77,10 @@ class Reader:
             pairs = range(0, len(row) - 63, 64)
             rows.append(b"".join(plain(b"\1" + row[at : at + 64]).digest() for at in pairs))
         rows += [b""] * (9 - len(rows))
-        if width == WIDTH:
-            with self._lock:
-                known[number] = rows
-                if len(known) > CACHED.get(level, 2):
-                    known.popitem(last=False)
+        with self._lock:
+            known[number, width] = rows
+            if len(known) > CACHED.get(level, 2):
+                known.popitem(last=False)
         return rows
 
     def root(self, size: int) -> bytes:

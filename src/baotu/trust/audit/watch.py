@@ -23,11 +23,12 @@ from baotu.kernel.effects import Chain, Deed
 from baotu.sdk import Alarm, BaotuError, Caller, Evidence, Fact, Priority, Records
 from baotu.sdk.facts import Plain
 from baotu.sdk.health import Health, State
+from baotu.sdk.messages import bilingual
 from baotu.sdk.ports import Board
 
 from .formats import WIDTH, Damaged
 from .keys import Signer
-from .rows import TABLE, compare
+from .rows import FILE, TABLE, compare
 from .scan import Finding, Scan
 from .sealer import Sealer
 from .tables import Forgotten, Kept, Verification
@@ -202,8 +203,9 @@ class Watch:
     def _found(self, found: Sequence[Finding]) -> None:
         self.trouble = tuple(found)
         log.error("the audit log is damaged", findings=[str(one) for one in found[:5]])
-        self._tell("down", str(found[0]))
-        self._submit(self._alarm(True, f"审计日志被改动 audit log damaged: {found[0]}"))
+        told = bilingual(str(found[0]))
+        self._tell("down", told)
+        self._submit(self._alarm(True, told))
 
     def _alarm(self, active: bool, message: str) -> list[Fact]:
         if self._alarmed == active:
@@ -346,4 +348,4 @@ class _Whole:
 def _placed(said: str) -> tuple[str, str]:
     """«file: why» as both."""
     file, colon, why = said.partition(": ")
-    return (file, why) if colon and " " not in file else ("log", said)
+    return (file, why) if colon and (" " not in file or file == FILE) else ("log", said)

@@ -5,7 +5,9 @@ key of a device: only requests signed with it (RFC 2986) come here.
 
 What other parts use:
 
-- `service.DeviceTrust`: everything together, as a hub runs it.
+- `service.DeviceTrust`: everything together, as a hub runs it; `own_pair(name)` is a key and a
+  certificate for one of the hub's own listeners, `refuse` audits what another listener refused,
+  `proved` notes that a revocation cut sessions there.
 - `register.Register`: `enrol` (request + one-time token), `renew`, both one transaction.
 - `verify.Verifier`: `check(der)` says who shows a certificate, or why it is refused; `Presence`
   says so when one certificate is used in two places at once.

@@ -8,9 +8,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated as A
-from typing import Literal
+from typing import Any, Literal
 
-from cryptography import x509
 from sqlalchemy import func, select
 
 from baotu.sdk import (
@@ -29,8 +28,8 @@ from baotu.sdk import (
 )
 from baotu.sdk.alarms import AlarmRow
 
-from .names import NAME, host_names, split
-from .register import APP, NO_TAG, ended, living_of, note, revoke
+from .naming import NAME, host, split
+from .rows import APP, NO_TAG, ended, living_of, note, revoke
 from .tables import (
     TABLES,
     Certificate,
@@ -88,6 +87,7 @@ class Devices(App):
 
     def start(self) -> None:
         self.here: Callable[[], Here] | None = None  # set where there is an authority
+        self.chance: Callable[[], str] = lambda: secrets.token_urlsafe(24)
 
     # -- admission ------------------------------------------------------------------------------
     @command(permission=PERMISSION, title="接纳 Admit", duty="guard", told_once=True)
@@ -169,7 +169,7 @@ class Devices(App):
         self, records: Records, call: Call, device: Device, here: Here, *, replace: bool
     ) -> Admission:
         minutes = min(float(self.minutes), LONGEST_MIN)
-        word, expires = secrets.token_urlsafe(24), call.now + dt.timedelta(minutes=minutes)
+        word, expires = self.chance(), call.now + dt.timedelta(minutes=minutes)
         digest = hashlib.sha256(word.encode()).hexdigest()
         records.put(
             Token(
@@ -254,16 +254,25 @@ class Devices(App):
         certificates: A[
             str, "签发设备证书的 CA 证书，PEM CA certificates that sign its devices', PEM"
         ],
+        masa: A[str, "凭单服务地址，https Address of its voucher authority, https"] = "",
+        masa_certificates: A[
+            str, "凭单服务的 CA 证书，PEM CA certificates of that address, PEM"
+        ] = "",
     ) -> Facts[int]:
         """Certificates of this maker (IDevID) prove serial numbers; how many CAs. 信任厂商的设备证书。"""
         if not name.strip():
             raise Invalid("name", "写上厂商 Name the manufacturer")
-        found = _authorities(certificates)
+        found = _authorities(certificates, "certificates")
+        if masa and not masa.startswith("https://"):
+            raise Invalid("masa", "须以 https:// 开头 Begins with https://")
+        if masa:
+            _authorities(masa_certificates, "masa_certificates")
         if records.scalar(select(Manufacturer).where(Manufacturer.name == name)) is not None:
             raise Conflict("name", "已登记这个厂商 This manufacturer is registered already")
         records.put(
             Manufacturer(
-                name=name, pem=certificates, trusted_by=call.caller.name, trusted=call.now
+                name=name, pem=certificates, masa=masa, masa_pem=masa_certificates,
+                trusted_by=call.caller.name, trusted=call.now,
             )
         )  # fmt: skip
         yield Event("devices.manufacturer", {"manufacturer": name, "trusted": True})
@@ -360,14 +369,18 @@ def _withdraw(records: Records, call: Call, device: Device) -> int:
 
 def _hosts(names: str) -> None:
     try:
-        host_names(split(names))
+        for name in split(names):
+            host(name)
     except ValueError as error:
         raise Invalid(
             "names", f"不是域名或地址：{error} Is no DNS name or address: {error}"
         ) from None
 
 
-def _authorities(text: str) -> list[x509.Certificate]:
+def _authorities(text: str, field: str) -> list[Any]:
+    """Certificates of authorities out of PEM. Raises Invalid."""
+    from cryptography import x509  # only here: see `naming`
+
     try:
         found = x509.load_pem_x509_certificates(text.encode())
         for one in found:
@@ -375,7 +388,7 @@ def _authorities(text: str) -> list[x509.Certificate]:
             if not constraints.ca:
                 raise ValueError
     except (ValueError, x509.ExtensionNotFound):
-        raise Invalid("certificates", "须是 PEM 的 CA 证书 Give CA certificates as PEM") from None
+        raise Invalid(field, "须是 PEM 的 CA 证书 Give CA certificates as PEM") from None
     return found
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote, unquote
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from .naming import KINDS, Kind, host
 from .refusal import Refusal
 
-Kind = Literal["device", "node", "server", "ra"]
-KINDS: tuple[Kind, ...] = ("device", "node", "server", "ra")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # ub-common-name is 64: RFC 5280 A.1
-HOST = re.compile(r"(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")  # fmt: skip
 SCHEME = "baotu:"
 _URI = re.compile(r"baotu:([^/]+)/([a-z]+)/([^/]+)")
 
@@ -69,17 +64,5 @@ def identity_of(certificate: x509.Certificate) -> Identity:
 
 def host_names(names: Iterable[str]) -> list[x509.GeneralName]:
     """DNS names and addresses as a certificate holds them. Raises ValueError naming the wrong one."""
-    found: list[x509.GeneralName] = []
-    for name in names:
-        try:
-            found.append(x509.IPAddress(ipaddress.ip_address(name)))
-        except ValueError:
-            if not HOST.fullmatch(name):
-                raise ValueError(name) from None
-            found.append(x509.DNSName(name))
-    return found
-
-
-def split(names: str) -> list[str]:
-    """`"a.example, ::1"` is ["a.example", "::1"]; each once, in small letters."""
-    return list(dict.fromkeys(n.strip().lower() for n in names.split(",") if n.strip()))
+    found = [host(name) for name in names]
+    return [x509.DNSName(n) if isinstance(n, str) else x509.IPAddress(n) for n in found]

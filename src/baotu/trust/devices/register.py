@@ -16,22 +16,19 @@ from sqlalchemy import select
 
 from baotu.kernel.effects import Chain, Deed
 from baotu.sdk import Alarm, Call, Caller, Event, Fact, Records
-from baotu.sdk.alarms import AlarmRow
 from baotu.sdk.messages import SEAM
 
 from . import csr
 from .authority import Authority, issuer_id, pem
 from .csr import Asked
 from .makers import Maker
-from .names import Identity, split
+from .names import Identity
+from .naming import split
 from .refusal import Refusal
-from .status import REVOKED
-from .tables import Certificate, Device, Enrolment, Token, Waiting
+from .rows import APP, LIVING, NO_TAG, alarm, ended, living_of, nanos, note, revoke
+from .tables import Certificate, Device, Token, Waiting
 from .verify import Verifier, serial_of
 
-APP = "devices"
-NO_TAG = -1  # these alarms are about devices, not about a tag
-LIVING = ("valid", "renewed")
 MOST_WAITING = 1_000  # more than that is an attack, not a delivery
 OVER = ("expired", "early", "token", "state")  # alarms that end when the device is in order again
 TOKEN = "SELECT organisation FROM devices_token WHERE digest = ?"
@@ -122,13 +119,7 @@ class Register:
 
     def enrol_made(self, body: bytes, maker: Maker, source: From) -> x509.Certificate:
         """By the certificate of its maker, shown in TLS: IDevID → LDevID. Raises Refusal."""
-        ask = self.chain.store.ask
-        mine = [one for one in maker.trusted if ask(ADMITTED, (*one, maker.serial))]
-        known_to = mine or list(maker.trusted)
-        wanted = (source.label or self.organisation,)
-        owner, name = next((one for one in known_to if one[:1] == wanted), known_to[0])
-        if not mine:
-            self._wait(maker.serial, owner, name, source)
+        owner, name = self._owner(maker, source)
 
         def work(records: Records, call: Call) -> Grant:
             same = (Device.manufacturer == name, Device.serial == maker.serial)
@@ -150,6 +141,30 @@ class Register:
             return granted
 
         return self._do("enrol", maker.serial, owner, source, work)
+
+    def admitted(self, maker: Maker, source: From) -> tuple[str, str]:
+        """Where the device is admitted and its maker's name there. Raises Refusal: it waits."""
+        owner, name = self._owner(maker, source)
+        if not self.chain.store.ask(ADMITTED, (owner, name, maker.serial)):
+            raise Refusal("waiting", "等待接纳 Waits until somebody admits it")
+        return owner, name
+
+    def told(self, what: str, maker: Maker, good: bool, why: str, source: From) -> None:
+        """What a device says became of it; one line in the audit."""
+        owner, _ = self._owner(maker, source)
+        caller = caller_of(maker.serial, owner, source)
+        self.chain.note(APP, what, caller, "done" if good else "failed", why)
+
+    def _owner(self, maker: Maker, source: From) -> tuple[str, str]:
+        """Organisation, and the maker's name there; who is admitted nowhere is noted as waiting."""
+        ask = self.chain.store.ask
+        mine = [one for one in maker.trusted if ask(ADMITTED, (*one, maker.serial))]
+        known_to = mine or list(maker.trusted)
+        wanted = (source.label or self.organisation,)
+        owner, name = next((one for one in known_to if one[:1] == wanted), known_to[0])
+        if not mine:
+            self._wait(maker.serial, owner, name, source)
+        return owner, name
 
     # -- what they share ------------------------------------------------------------------------
     def _read(self, body: bytes, whose: dict[str, str]) -> Asked:
@@ -309,44 +324,3 @@ class Register:
 def caller_of(device: str, owner: str, source: From) -> Caller:
     name = "".join(c for c in device if c.isprintable())[:64] or source.place
     return Caller(name, owner, frozenset(), kind="device", via=f"est {source.place}")
-
-
-def living_of(records: Records, device: Device, now: dt.datetime) -> list[Certificate]:
-    """Certificates of a device that are good now."""
-    rows = select(Certificate).where(Certificate.device == device.id, Certificate.ends > now)
-    return [row for row in records.scalars(rows) if row.state in LIVING]
-
-
-def revoke(call: Call, row: Certificate, device: str, reason: str) -> Event:
-    """Mark it; the event that everyone who listens needs."""
-    row.state = "superseded" if reason == "superseded" else "revoked"
-    row.revoked, row.reason = call.now, reason
-    return Event(
-        REVOKED,
-        {
-            "serial": row.serial, "issuer": row.issuer, "reason": reason, "device": device,
-            "time": call.now.isoformat(), "ends": row.ends.isoformat(),
-        },
-    )  # fmt: skip
-
-
-def note(records: Records, call: Call, device: Device, what: str, detail: str = "") -> None:
-    who = call.caller.name
-    records.put(Enrolment(device=device.id, time=call.now, what=what, who=who, detail=detail))
-
-
-def alarm(call: Call, kind: str, message: str, *, active: bool = True) -> Alarm:
-    return Alarm(NO_TAG, nanos(call.now), active, message, kind=kind)
-
-
-def ended(records: Records, call: Call, kinds: Sequence[str]) -> list[Fact]:
-    """Facts that end those of these alarms that are active."""
-    rows = select(AlarmRow).where(
-        AlarmRow.app == APP, AlarmRow.tag == NO_TAG, AlarmRow.active, AlarmRow.kind.in_(kinds)
-    )
-    text = "恢复正常 In order again"
-    return [alarm(call, row.kind, text, active=False) for row in records.scalars(rows)]
-
-
-def nanos(now: dt.datetime) -> int:
-    return int(now.timestamp() * 1e6) * 1000

@@ -11,10 +11,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from baotu.kernel.effects import Chain, Deed
 from baotu.kernel.lifecycle import Stack
@@ -25,12 +27,16 @@ from baotu.sdk.messages import SEAM
 
 from .app import Devices, Here
 from .authority import Authority, der, pem
+from .brski import Registrar
 from .crl import Lists
 from .est import Est
-from .keys import Keys, make_key, write_private
+from .http import Request, Response
+from .keys import Keys, write_private
 from .listener import Listener
 from .makers import Makers
+from .masa import MakersAuthorities
 from .names import Identity, host_names
+from .naming import Kind
 from .ocsp import KNOWN, Responder
 from .pace import Pace
 from .pairs import pair
@@ -39,12 +45,23 @@ from .register import From, Register
 from .settings import TrustSettings
 from .status import Revocations, Revoked
 from .verify import Presence, Verifier, serial_of
+from .voucher import ROOM
 from .web import Status
 
 log = structlog.get_logger("baotu.devices")
 NO_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: we look at times, and say whose certificate it was
 OWN_DAYS = 7
 Bind = Callable[[str], socket.socket]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class OwnPair:
+    """Of a listener of this hub. path: key and chain in one file; due: when to renew it."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+    path: Path
+    due: dt.datetime
 
 
 class DeviceTrust:
@@ -60,6 +77,7 @@ class DeviceTrust:
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         self._renew_at = dt.datetime.min.replace(tzinfo=dt.UTC)
+        self._pair: tuple[ec.EllipticCurvePrivateKey, x509.Certificate] | None = None
         self._own: set[str] = set()  # serials of this server's certificates: not in the register
         self.est_port = self.status_port = 0
         self.authority = Authority(folder, clock.now, keys=keys, url=settings.status_url)
@@ -80,6 +98,10 @@ class DeviceTrust:
             register=self.register, authority=self.authority, makers=self.makers, clock=clock,
             pace=Pace(settings.refusals_min), retry_s=settings.retry_s,
         )  # fmt: skip
+        self.registrar = Registrar(
+            register=self.register, authority=self.authority, makers=self.makers, clock=clock,
+            pace=self.est.pace, own=self.own, ask=MakersAuthorities(chain), retry_s=settings.retry_s,
+        )  # fmt: skip
         self.status = Status(authority=self.authority, lists=self.lists, responder=self.responder)
         app.here = self.here
 
@@ -92,7 +114,7 @@ class DeviceTrust:
             self.status_port = plain.port
         if self.settings.est_listen:
             secure = Listener(
-                bind(self.settings.est_listen), self.est.handle, name="est",
+                bind(self.settings.est_listen), self.handle, name="est",
                 context=self.context, failed=self._untrusted,
             )  # fmt: skip
             self.est_port = secure.port
@@ -103,6 +125,11 @@ class DeviceTrust:
     def stop(self) -> None:
         self._stack.close()
         self.app.here = None
+
+    def handle(self, request: Request) -> Response:
+        """What the listener of devices answers: BRSKI, and EST for all else."""
+        brski = request.path.startswith(ROOM + "/")
+        return (self.registrar if brski else self.est).handle(request)
 
     # -- for the parts that let certificates in ---------------------------------------------------
     def refuse(self, refusal: Refusal, place: str) -> None:
@@ -121,11 +148,27 @@ class DeviceTrust:
             "sessions": sessions,
             "ms": round(took, 1),
         }
-        fact = Evidence("3.1", claim, figures, page="/apps/devices/overview")
+        fact = Evidence("3.1", claim, figures, page="/app/devices/overview")
         caller = Caller("devices", row.organisation, frozenset(), kind="platform")
         self.chain.submit(
             Deed(app="devices", name="prove", caller=caller, body=lambda _: (None, (fact,)), audited=False)
         )  # fmt: skip
+
+    def own_pair(self, name: str, kind: Kind = "node") -> OwnPair:
+        """A new key and certificate for a listener of this hub, with the hub's names; `due` says
+        when to ask again. It is not in the register, and good for OCSP while this runs."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        who = Identity(organisation=self.organisation, kind=kind, name=name)
+        life = dt.timedelta(days=OWN_DAYS)
+        issuer = self.authority.current
+        own = self.authority.issue(
+            key.public_key(), who, life, names=_names(self.settings.names), issuer=issuer
+        )
+        self._own.add(serial_of(own))
+        path = self.folder / f"{name}.pem"
+        write_private(path, pair(key, [own, issuer.certificate]))
+        begin, end = own.not_valid_before_utc, own.not_valid_after_utc
+        return OwnPair(key=key, certificate=own, path=path, due=begin + (end - begin) * 2 / 3)
 
     def known(self, serial: str) -> bool:
         """Whether a certificate of this serial (hex) was issued here."""
@@ -145,24 +188,25 @@ class DeviceTrust:
                 self._context = self._made()
             return self._context
 
+    def own(self) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+        """Key and certificate of this server, with which a registrar signs (RFC 8995 5.5)."""
+        self.context()
+        if self._pair is None:
+            raise Refusal("busy", "还没有启动 Has not started yet")
+        return self._pair
+
     def _anew(self) -> None:
         with self._lock:
             self._context = None
 
     def _made(self) -> ssl.SSLContext:
-        key = make_key()
-        who = Identity(organisation=self.organisation, kind="server", name="est")
-        life = dt.timedelta(days=OWN_DAYS)
-        own = self.authority.issue(key.public_key(), who, life, names=_names(self.settings.names))
-        self._own.add(serial_of(own))
-        self._renew_at = own.not_valid_before_utc + (own.not_valid_after_utc - own.not_valid_before_utc) * 2 / 3  # fmt: skip
-        path = self.folder / "est.pem"
-        write_private(path, pair(key, [own, *self.authority.chain()[:-1]]))
+        own = self.own_pair("est", "ra")
+        self._pair, self._renew_at = (own.key, own.certificate), own.due
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         made.minimum_version = ssl.TLSVersion.TLSv1_2
         made.num_tickets = 0  # a device that comes back proves itself again
         made.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
-        made.load_cert_chain(path)
+        made.load_cert_chain(own.path)
         made.verify_mode = ssl.CERT_OPTIONAL
         anchors = [*self.authority.chain(), *self.makers.certificates()]
         made.load_verify_locations(cadata=b"".join(der(one) for one in anchors))

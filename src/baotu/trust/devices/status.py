@@ -13,8 +13,9 @@ from baotu.kernel.effects import Chain
 from baotu.sdk import Event
 from baotu.sdk.door import Change
 
+from .rows import REVOKED
+
 log = structlog.get_logger("baotu.devices")
-REVOKED = "devices.revoked"  # the event that a revocation yields, one for each certificate
 READ = (
     "SELECT c.serial, c.issuer, c.revoked, c.reason, c.ends, c.organisation, d.name "
     "FROM devices_certificate c JOIN devices_device d ON d.id = c.device "

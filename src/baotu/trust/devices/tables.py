@@ -67,11 +67,16 @@ class Certificate(Table):
 
 
 class Manufacturer(Table):
-    """A maker whose certificates (IDevID, IEEE 802.1AR) prove a device's serial number."""
+    """A maker whose certificates (IDevID, IEEE 802.1AR) prove a device's serial number.
+
+    masa: address of its authority for vouchers (RFC 8995); masa_pem: whom its TLS is checked by.
+    """
 
     __table_args__ = (UniqueConstraint("organisation", "name"),)
     name: Mapped[str]
     pem: Mapped[str]
+    masa: Mapped[str] = mapped_column(default="")
+    masa_pem: Mapped[str] = mapped_column(default="")
     trusted_by: Mapped[str]
     trusted: Mapped[datetime]
 

@@ -16,7 +16,8 @@ from baotu.sdk.messages import SEAM
 
 from .authority import Authority, valid_at
 from .csr import MALFORMED
-from .names import Identity, Kind, identity_of
+from .names import Identity, identity_of
+from .naming import Kind
 from .profiles import PROFILES
 from .refusal import Refusal
 from .status import Revocations

@@ -9,9 +9,6 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from baotu.sdk import ConfigError
 
 TOKEN = "bt_"  # so that scanners of source code find a token that was left in it
@@ -56,18 +53,23 @@ class Seal:
             raise ConfigError(f"{error}", str(path), ADVICE) from None
         if len(key) != 32:
             raise ConfigError("not a key of 32 bytes", str(path), ADVICE)
-        self._aes, self._mac = AESGCM(key), hashlib.sha256(b"codes" + key).digest()
+        self._key, self._mac = key, hashlib.sha256(b"codes" + key).digest()
 
     def close(self, secret: str, about: str) -> str:
         """about: whose it is; it cannot be opened as another's."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 8 MB: when it is used
+
         nonce = secrets.token_bytes(12)
-        sealed = self._aes.encrypt(nonce, secret.encode(), about.encode())
+        sealed = AESGCM(self._key).encrypt(nonce, secret.encode(), about.encode())
         return urlsafe_b64encode(nonce + sealed).decode()
 
     def open(self, sealed: str, about: str) -> str:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         raw = urlsafe_b64decode(sealed)
         try:
-            return self._aes.decrypt(raw[:12], raw[12:], about.encode()).decode()
+            return AESGCM(self._key).decrypt(raw[:12], raw[12:], about.encode()).decode()
         except InvalidTag:
             raise ConfigError(
                 "a sealed secret does not open with this key", "[people] key", ADVICE

@@ -47,9 +47,8 @@ class SignIn(Base):
     def second(self, ticket: str, code: str, visit: Visit) -> Step:
         taken = self.take(ticket, "second")
         account = self._holder(taken)
-        taken.keys = self.throttle.begin(
-            account.name, visit.address, self._browser(account, visit.known)
-        )
+        keys = self.throttle.begin(account.name, visit.address, self._browser(account, visit.known))
+        taken.keys = [*taken.keys, *keys]
         plain = "".join(code.split())
         use = self._totp(account, plain) if plain.isdigit() else self._code(account, plain)
         if use is None:

@@ -68,7 +68,6 @@ class Throttle:
                 if count is None:
                     continue
                 count.failures = max(count.failures - 1, 0) if key[0] == "address" else 0
-                count.last = 0
 
     def failures(self, keys: list[Key]) -> int:
         """Of the name, or of the browser for it."""

@@ -25,11 +25,12 @@ from .policies import EMPTY, PolicyVersion, hashed
 
 log = structlog.get_logger("baotu.policy")
 PERIOD_S = 0.5
+NEVER = 2**31 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WATCHED = {t.__tablename__ for t in (PolicyVersion, Firm, Agreement, Signature)}
 NEWEST = (
     f"SELECT number, text, before, hash FROM {PolicyVersion.__tablename__} "
-    "WHERE organisation = ? AND number > ? ORDER BY number DESC LIMIT 1"
+    "WHERE organisation = ? AND number > ? AND number < ? ORDER BY number DESC LIMIT 1"
 )
 DISABLED = f"SELECT name FROM {Firm.__tablename__} WHERE organisation = ? AND disabled <> ''"
 AGREEMENTS = (
@@ -50,7 +51,7 @@ class PolicyKeeper:
 
     def __init__(self, store: Asks, engine: CedarPolicy, clock: Clock) -> None:
         self.store, self.engine, self.clock = store, engine, clock
-        self._number = 0
+        self._looked = self._newest = 0  # numbers of versions
         self._agreed: tuple[object, ...] = ()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -91,21 +92,29 @@ class PolicyKeeper:
             self._agreements()
 
     def _versions(self) -> None:
-        rows = self.store.ask(NEWEST, (self.engine.house, self._number))
-        if not rows:
-            return
-        number, text, before, hash = rows[0]
-        assert isinstance(number, int) and isinstance(text, str)
-        if hashed(number, text, str(before)) != hash:
+        """The newest that is sound. One that was changed by hand is passed over, for ever."""
+        below = NEVER
+        while rows := self.store.ask(NEWEST, (self.engine.house, self._looked, below)):
+            number, text, before, hash = rows[0]
+            assert isinstance(number, int) and isinstance(text, str)
+            newest = number if below == NEVER else self._newest
+            self._newest, below = newest, number
+            if self._taken(number, text, str(before), str(hash)):
+                break
+        if below != NEVER:
+            self._looked = self._newest
+
+    def _taken(self, number: int, text: str, before: str, hash: str) -> bool:
+        if hashed(number, text, before) != hash:
             log.error("policies not loaded: the row was changed by hand", version=number)
-            return
+            return False
         try:
             self.engine.load("" if text == EMPTY else text)
         except ValueError as error:
             log.error("policies not loaded", version=number, why=str(error))
-            return
-        self._number = number
+            return False
         log.info("policies in force", version=number)
+        return True
 
     def _agreements(self) -> None:
         now = EPOCH + timedelta(microseconds=self.clock.now() // 1000)

@@ -42,6 +42,11 @@ from .words import both
 
 EMPTY = "// 本站的策略写在这里。 The policies of this site go here.\n"
 REASON = "原因 Reason"
+APPLY = "policies.apply"
+LOCKED = both(
+    "这样以后谁也改不了策略：机器旁的工程师要能改",
+    "nobody could change policies any more: the engineer at the machine has to be able to",
+)
 TEXT = "策略（Cedar）Policies in Cedar"
 ABOUT = """**策略 Policy** 决定谁可以做什么：默认拒绝，禁止优先于准许。基础策略随平台而来，不能去掉；本站的策略加在其上。
 先提交，试运行看改变了什么，再生效；每次改变都有版本，可以回退。
@@ -186,6 +191,11 @@ class Policies(App):
         found = self._problems(text)
         if found:
             raise Invalid("text", mistakes(found))
+        owner = Caller("local", self.engine.house, frozenset((EVERYTHING,)), kind="platform")
+        other = self.engine.with_text(text)
+        after = other.probe(owner, "policy.change", Resource("verb", APPLY))
+        if not after.allowed or after.needs:
+            raise Invalid("text", LOCKED)
 
     def _problems(self, text: str) -> list[Problem]:
         taken = (rule.id for rule in self.engine.base)

@@ -26,7 +26,15 @@ PLAIN = re.compile(
     rf"\s*action{_ACTIONS}\s*,\s*resource{_SIDE}\s*,?\s*\)\s*((?:when|unless)\s*\{{.*)?;\s*",
     re.DOTALL,
 )
+OWN = re.compile(
+    r"when\s*\{\s*resource\s*\.\s*organisation\s*==\s*principal\s*\.\s*organisation\s*\}\s*"
+)
+OF_HOUSE = re.compile(r"(when|unless)\s*\{\s*principal\s*\.\s*organisation\s*\.\s*house\s*\}\s*")
 ACTION = re.compile(r'Action\s*::\s*"([^"\\]*)"')
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+BEGIN = re.compile(r"\)\s*(?:when|unless)\b")
+RESOURCE = re.compile(r"\bresource\b")
+ATTRIBUTE = re.compile(r"\bresource(?:\s*\.\s*(\w+)|\s+has\s+(\w+))")
 ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|(.))", re.DOTALL)
 ONE = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"} | {c: c for c in "\"'\\*"}
 ANY = "*"
@@ -73,12 +81,13 @@ def place(text: str, at: int) -> tuple[int, int]:
 @dataclass(eq=False)
 class Rule:
     """A policy by its scope. principal, resource: a key as `Thing.keys` gives them; a type besides
-    when it says `is T in …`. actions: names of actions and groups, with `=` before it when it is that action alone;
+    when it says `is T in …`. known: a condition so common that it is decided without Cedar: `own`,
+    the same organisation; `house`, `guest`: the asker is of the one that runs the node, or not. actions: names of actions and groups, with `=` before it when it is that action alone;
     empty: any."""
 
     __slots__ = (
-        "__dict__", "actions", "conditional", "effect", "principal", "principal_type", "resource",
-        "resource_type", "text",
+        "__dict__", "actions", "conditional", "effect", "known", "principal", "principal_type",
+        "resource", "resource_type", "text",
     )  # fmt: skip
     text: str
     effect: str
@@ -88,6 +97,7 @@ class Rule:
     resource: str
     resource_type: str
     conditional: bool
+    known: str
 
     @property
     def forbids(self) -> bool:
@@ -119,7 +129,12 @@ class Rule:
     @cached_property
     def looks(self) -> Looks:
         """What its conditions look at, on the resource."""
-        return looks_of(_parsed(self.text)) if self.conditional else Looks()
+        if self.known:
+            return Looks(frozenset({"organisation"} if self.known == "own" else ()))
+        if not self.conditional:
+            return Looks()
+        quick = quick_looks(self.text)
+        return looks_of(_parsed(self.text)) if quick is None else quick
 
     def fits(self, principal_type: str, resource_type: str) -> bool:
         """The types besides, which keys do not say."""
@@ -167,7 +182,7 @@ def rules_of(text: str) -> list[Rule]:
 
 def sound(rules: Sequence[Rule]) -> None:
     """Conditions are read by Cedar when they are first needed; here at once. Raises ValueError."""
-    if texts := [rule.text for rule in rules if rule.conditional]:
+    if texts := [rule.text for rule in rules if rule.conditional and not rule.known]:
         from cedarpy import PolicySet
 
         PolicySet.from_str("\n".join(texts))
@@ -180,8 +195,17 @@ def _plain(text: str, found: re.Match[str]) -> Rule:
     resource, resource_type = _side(*found.group(12, 13, 14, 15, 16, 17))
     return Rule(
         text, found[1], principal, principal_type, actions, resource, resource_type,
-        bool(found[18]),
+        bool(found[18]), known(found[18] or ""),
     )  # fmt: skip
+
+
+def known(condition: str) -> str:
+    """See `Rule`; empty for any other."""
+    if OWN.fullmatch(condition):
+        return "own"
+    if house := OF_HOUSE.fullmatch(condition):
+        return "house" if house[1] == "when" else "guest"
+    return ""
 
 
 def _side(
@@ -219,7 +243,7 @@ def _read(text: str) -> Rule:
             actions = ()
     return Rule(
         text, node.effect, principal, principal_type, actions, resource, resource_type,
-        bool(node.clauses),
+        bool(node.clauses), "",
     )  # fmt: skip
 
 
@@ -234,6 +258,20 @@ def _scope(node: Any) -> tuple[str, str]:
         case "ScopeIsIn":
             return f"<{node.entity.type}::{node.entity.id}", str(node.entity_type)
     return ANY, ""
+
+
+def quick_looks(text: str) -> Looks | None:
+    """The same as Cedar's parser would tell, or more, where the resource is only asked for
+    attributes; None: ask the parser."""
+    bare = QUOTED.sub('""', without_comments(text))
+    begin = BEGIN.search(bare)
+    if begin is None:
+        return None
+    condition = bare[begin.end() :]
+    named = ATTRIBUTE.findall(condition)
+    if len(named) != len(RESOURCE.findall(condition)):
+        return None
+    return Looks(frozenset(one or other for one, other in named))
 
 
 def looks_of(node: Any) -> Looks:

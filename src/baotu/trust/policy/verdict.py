@@ -51,9 +51,15 @@ class Court:
         found = self.index.candidates(principal.keys(), self.actions(action), resource.keys())
         if not any(not rules[n].forbids for n in found):
             return Verdict(False)  # nobody permits it: whatever forbids it need not be asked
-        forbids = [n for n in found if rules[n].forbids and not rules[n].conditional]
-        permits = [n for n in found if not rules[n].forbids and not rules[n].conditional]
-        asked = [n for n in found if rules[n].conditional]
+        forbids: list[int] = []
+        permits: list[int] = []
+        asked: list[int] = []
+        for n in found:
+            rule = rules[n]
+            if rule.conditional and not rule.known:
+                asked.append(n)
+            elif not rule.known or self._holds(rule.known, principal, resource):
+                (forbids if rule.forbids else permits).append(n)
         if asked:
             more = self._ask(asked, terrain, principal, action, resource, context)
             forbids += more[0]
@@ -65,6 +71,12 @@ class Court:
         if all(rule.needs for rule in told):
             return self._unless(told, permits, asked, terrain, principal, action, resource, context)
         return Verdict(False, tuple(rule for rule in told if not rule.needs))
+
+    def _holds(self, known: str, principal: Thing, resource: Thing) -> bool:
+        """What Cedar would say to these conditions, see `Rule.known`."""
+        if known == "own":
+            return principal.organisation == resource.organisation
+        return (principal.organisation == self.house) == (known == "house")
 
     def _unless(
         self, forbids: tuple[Rule, ...], permits: list[int], asked: list[int], terrain: Terrain,

@@ -4,10 +4,9 @@ A value leaves the store at the moment of use and is never part of an answer, a 
 record or a configuration. `Scrubber` is the second line of defence, not the first.
 """
 
-from .keys import KeyFile, Keys
 from .resolve import Resolver
 from .scrub import Scrubber
 from .settings import SecretsSettings
-from .store import SecretStore
+from .vault import Kept, Secrets, Vault
 
-__all__ = ["KeyFile", "Keys", "Resolver", "Scrubber", "SecretStore", "SecretsSettings"]
+__all__ = ["Kept", "Resolver", "Scrubber", "Secrets", "SecretsSettings", "Vault"]

@@ -9,7 +9,7 @@ from typing import Annotated as A
 from baotu.sdk import App, Call, command, page, query, view
 from baotu.sdk.secret import Secret
 
-from .store import SecretStore
+from .vault import Secrets as Store
 
 HOW = (
     "在配置里写 `secret:名称`，值只在使用时打开，任何页面、日志和接口都不显示它。 "
@@ -31,10 +31,10 @@ class Secrets(App):
     """Keeps passwords and keys by name; shows none. 密钥库。"""
 
     title = "密钥 Secrets"
-    store: SecretStore  # given by `over`: an app cannot open files of its own
+    store: Store  # given by `over`: an app cannot open files of its own
 
     @classmethod
-    def over(cls, store: SecretStore) -> Secrets:
+    def over(cls, store: Store) -> Secrets:
         made = cls()
         made.store = store
         return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from baotu.sdk import ConfigError
@@ -11,15 +11,16 @@ from baotu.sdk.secret import referred
 from baotu.sdk.settings import described
 
 from .scrub import Scrubber
-from .store import SecretStore
+from .vault import Secrets
 
 
 @dataclass(frozen=True)
 class Resolver:
     """What it revealed the scrubber knows from then on."""
 
-    store: SecretStore
+    store: Secrets
     scrubber: Scrubber
+    _files: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     def settings(self, made: Any, whose: str) -> Any:
         """The same settings object with values for `secret:NAME`.
@@ -37,11 +38,17 @@ class Resolver:
             value = self.value(name, whose) if name else text
             if facts["path"]:
                 if name:
-                    found[line.name] = in_memory(name, value)
+                    found[line.name] = self._file(name, value)
             elif value:
                 self.scrubber.know(value)
                 found |= {line.name: value} if name else {}
         return replace(made, **found) if found else made
+
+    def _file(self, name: str, value: str) -> str:
+        """The same path for the same value: a device is not started anew for nothing."""
+        if (name, value) not in self._files:
+            self._files[name, value] = in_memory(name, value)
+        return self._files[name, value]
 
     def value(self, name: str, whose: str) -> str:
         try:

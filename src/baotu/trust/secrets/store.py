@@ -8,7 +8,6 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,22 +18,12 @@ from baotu.sdk.secret import Secret
 from ..primitives import Forged, Suite
 from .files import alone, read_json, write_json
 from .keys import Keys
+from .vault import Kept
 
 FORMAT = "baotu secrets 1"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 LONGEST = 64 * 1024  # characters: a chain of certificates with its key
 Entry = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """What may be known of a secret."""
-
-    name: str
-    version: int
-    set_at: str  # ISO 8601 UTC
-    set_by: str
-    versions: int
 
 
 class SecretStore:

@@ -293,7 +293,8 @@ def test_messages_that_follow_nothing_or_are_no_messages_are_refused(
     link.close()
 
     def send(after: int | None, data: bytes, name: str = "e1") -> bytes | None:
-        head = FramesHead(log="f" * 32, after=after, version=1, live=True, edge=name).pack()
+        log = name[0] * 32  # each its own
+        head = FramesHead(log=log, after=after, version=1, live=True, edge=name).pack()
         return wait(wire, key("hub", "frames", name), data, head=head)
 
     good = encode(frame(1))

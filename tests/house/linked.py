@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 import signal
 import subprocess
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from baotu.house.control import ask
-from tests.fabric.test_secure import HOST, free_port
 from baotu.house.demo import free_port as free6
+from tests.fabric.test_secure import HOST, free_port
 
 from . import nodes
 from .nodes import Node, until
@@ -74,7 +73,7 @@ class Hub:
                 est=self.est, more=more,
             )
         )  # fmt: skip
-        baotu("ca", "init", "--config", str(self.config))
+        baotu("ca", "init", "--root-out", str(folder / "root.key"), "--config", str(self.config))
         self.log = folder / "hub.log"
         self.node = Node(self.config, self.log)
 
@@ -157,5 +156,3 @@ def joined(hub: Hub, folder: Path, name: str, device: int) -> Edge:
     edge.run()
     until(f"samples of {name} at the hub", lambda: len(edge.here()) > 5)
     return edge
-
-

@@ -82,9 +82,16 @@ def why_not(settings: FabricSettings) -> str:
     if said := _own_end(settings):
         return said
     ways = [e for e in settings.connect if e.startswith("tls/")]
-    said_of = [_look(way, settings) for way in ways]
-    good = next((said for reached, said in said_of if reached), "")
-    return good or next((said for _, said in said_of), SILENT)
+    looks = [_look(way, settings) for way in ways]
+    if any(reached and not said for reached, said in looks):
+        return NOT_ADMITTED  # TLS stands, and the hub does not answer us
+    good = next((said for reached, said in looks if reached), "")
+    return good or next((said for _, said in looks), SILENT)
+
+
+def stands(way: str, settings: FabricSettings) -> str:
+    """Why no TLS with this endpoint stands; empty when it does. Takes a second or more."""
+    return _own_end(settings) or _look(way, settings)[1]
 
 
 def _own_end(settings: FabricSettings) -> str:
@@ -103,35 +110,35 @@ def _own_end(settings: FabricSettings) -> str:
 
 
 def _look(way: str, settings: FabricSettings) -> tuple[bool, str]:
-    """(whether somebody is there, what is wrong)."""
+    """(whether somebody is there, why no TLS stands)."""
     host, _, port = way.partition("/")[2].rpartition(":")
     try:
         trust = _trust(settings)
     except (OSError, ssl.SSLError) as error:
         return True, f"证书文件读不了 The files of certificates cannot be read: {error}"
+    shaken = False
     try:
         with (
             socket.create_connection((host, int(port)), timeout=TRY_S) as plain,
             trust.wrap_socket(plain, server_hostname=host) as line,
         ):
+            shaken = True
             line.settimeout(ALERT_S)
             line.recv(1)  # with TLS 1.3 a refusal comes only now
     except ssl.SSLCertVerificationError as error:
         said = error.verify_message
         return True, f"中心的证书不可信 The certificate of the hub is not to be trusted: {said}"
     except TimeoutError:
-        return True, NOT_ADMITTED  # TLS stands, and nobody answers us
+        return shaken, "" if shaken else f"连不上中心 The hub cannot be reached: {way}: timed out"
     except ssl.SSLError as error:
         said = (error.reason or str(error)).lower().replace("_", " ")
         return (
             True,
             f"中心不接受本节点的证书 The hub does not take the certificate of this node: {said}",
         )
-    except ConnectionResetError:
-        return True, NOT_ADMITTED
     except (OSError, ValueError) as error:
         return False, f"连不上中心 The hub cannot be reached: {way}: {error}"
-    return True, NOT_ADMITTED
+    return True, ""
 
 
 def _trust(settings: FabricSettings) -> ssl.SSLContext:

@@ -69,7 +69,8 @@ class Peers:
         if name in self.refusals:
             at, said = self.refusals[name]
             when = datetime.fromtimestamp(at // 10**9, UTC)
-            figures["last_refusal"] = f"{when:%Y-%m-%d %H:%M:%S} UTC {said}"
+            figures["last_refusal"] = said
+            figures["last_refusal_at"] = f"{when:%Y-%m-%d %H:%M:%S} UTC"
         return Health(
             kind=KIND, name=name, state=state, since=self._clock.now(), why=why, node=self._node,
             figures=figures,

@@ -107,7 +107,9 @@ def _certificate(
 
 
 def _end(own: x509.Certificate, *, given: bool, hub: bool) -> Finding:
-    begin, end = own.not_valid_before_utc, own.not_valid_after_utc
+    from baotu.trust.devices.authority import renew_at
+
+    end = own.not_valid_after_utc
     now, when = dt.datetime.now(dt.UTC), f"{end:%Y-%m-%d %H:%M} UTC"
     found = f"TLS 1.3, both sides proved by certificates; «{_name(own)}» until {when}"
     if end <= now:
@@ -116,7 +118,8 @@ def _end(own: x509.Certificate, *, given: bool, hub: bool) -> Finding:
             else "a new ticket from the hub (devices.token NAME replace=true), then baotu join"
         )  # fmt: skip
         return Finding(state="bad", about=ABOUT, found=f"the certificate ended {when}", advice=advice)  # fmt: skip
-    if now > begin + (end - begin) * 5 / 6:  # it should have been renewed at two thirds
+    due = renew_at(own)
+    if now > due + (end - due) / 2:  # it should have been renewed by now
         advice = "give a new one in time" if given else "is the node running? its log says more"
         return Finding(state="warning", about=ABOUT, found=f"{found}, not renewed", advice=advice)
     return Finding(state="good", about=ABOUT, found=found)

@@ -212,8 +212,8 @@ class Links:
             self._reopen()
             log.info("the link has a new certificate")
         now = self._clock.now()
-        begin, end = self._span()
-        if now < max(begin + (end - begin) * 2 // 3, self._again):
+        due, end = self._due()
+        if now < max(due, self._again):
             return
         self._again = now + min(round(AGAIN_S * 1e9), max((end - now) // 5, 10**9))
         if self._hub:
@@ -232,14 +232,17 @@ class Links:
     def _stamp(self) -> int:
         return self._pair().stat().st_mtime_ns if self._pair().exists() else 0
 
-    def _span(self) -> tuple[int, int]:
-        """(begin, end) of the certificate, ns UTC."""
+    def _due(self) -> tuple[int, int]:
+        """When the certificate is to be renewed, and when it ends, ns UTC."""
         from cryptography import x509
 
+        from baotu.trust.devices.authority import renew_at
+
         own = x509.load_pem_x509_certificates(self._pair().read_bytes())[0]
-        times = own.not_valid_before_utc, own.not_valid_after_utc
-        begin, end = (round(time.timestamp()) * 10**9 for time in times)
-        return begin, end
+        due, end = (
+            round(at.timestamp() * 1e3) * 10**6 for at in (renew_at(own), own.not_valid_after_utc)
+        )
+        return due, end
 
     def _reopen(self) -> None:
         if self._gate is not None:

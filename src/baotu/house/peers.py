@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from baotu.kernel.board import HealthBoard
 from baotu.sdk.clock import Clock
 from baotu.sdk.health import Health, State
+from baotu.sdk.messages import SEAM
 from baotu.trust.devices.nodes import Known
 
 from .bringing import Refused
@@ -25,6 +26,7 @@ STATES = {
 NOT_UNIQUE = (
     "两个组织有同名节点，均不受理 Two organisations have a node of this name: neither is heard"
 )
+SILENT = "没有连接，其余是它最后所说 Not linked: the rest is what it told last"
 AWAY = "已接纳，现在没有连接 Admitted, not linked now"
 PLAIN = "明文，仅本机回环 Plain, within this machine only"
 TLS = "TLS 1.3 双向认证 TLS 1.3, both sides proved"
@@ -52,7 +54,10 @@ class Peers:
         rows, linked = self._register(), self._linked()
         names = {*rows, *(n for n in self._heard() if n not in rows and n != self._node)}
         for name in sorted(names):
-            self._put(self._health(name, rows.get(name), linked.get(name, 0)))
+            health = self._health(name, rows.get(name), linked.get(name, 0))
+            self._put(health)
+            if name in rows and health.state in ("off", "down"):
+                self._silent(name)
         for name in self._shown.keys() - names:
             self._board.drop(KIND, name, self._node)
             del self._shown[name]
@@ -85,10 +90,21 @@ class Peers:
         if row is not None and not row.stands:
             return "off", STATES.get(row.state, row.state)
         if refused:
-            return "degraded", refused.why
+            named = ", ".join(refused.assets[:3]) + (", …" if len(refused.assets) > 3 else "")
+            return "degraded", (
+                f"策略不准它带来 {refused.tags} 个位号：{named}{SEAM}"
+                f"policy does not let it bring {refused.tags} tags: {named}"
+            )
         if row is not None and not links:
             return "down", AWAY
         return "up", ""
+
+    def _silent(self, name: str) -> None:
+        """What a node told last is not what is: its link is down, whatever it said of it."""
+        for told in self._board.healths("link"):
+            if told.node == name and (told.state, told.why) != ("down", SILENT):
+                now = self._clock.now()
+                self._board.put(replace(told, state="down", why=SILENT, since=now))
 
     def _put(self, health: Health) -> None:
         before = self._shown.get(health.name)

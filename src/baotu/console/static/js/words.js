@@ -3,8 +3,7 @@ import { grouped, t, zh } from "./core.js";
 
 /** Kinds of parts: one of them, and the heading over several. */
 export const KINDS = {
-  edge: ["边缘 Edge", "边缘节点 Edge nodes"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
-  peer: ["加入的节点 Joined node", "加入本中心的节点 Nodes that joined this hub"],
+  edge: ["边缘 Edge", "边缘节点 Edge nodes"], peer: ["加入的节点 Joined node", "加入本中心的节点 Nodes that joined this hub"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
   server: ["服务 Server", "对外服务 Servers"], history: ["历史库 History", "历史库 History"], app: ["应用 App", "应用 Apps"], node: ["节点 Node", "本节点 This node"], room: ["部件 Part", "部件 Parts"], audit: ["审计日志 Audit log", "审计日志 Audit log"],
 };
 export const kind = (name) => t(KINDS[name]?.[0] ?? name);

@@ -40,7 +40,8 @@ class FakeDoor:
         )
         self.targets: list[tuple[str, float]] = []
         self.notes: list[dict] = []
-        self.requests = [self._request(1, "speed")] if fire else []
+        some = fire and any(tag.property == "speed" for tag in plant.all_tags())
+        self.requests = [self._request(1, "speed")] if some else []
         self.jobs = [
             {"id": 2, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "running", "progress": 0.62, "error": ""},
             {"id": 1, "app": "rental", "solve": "plan_round", "caller": "planner", "state": "done", "progress": 1.0, "error": ""},

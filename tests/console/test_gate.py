@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 from baotu.console import Limits
 from baotu.console.app import build, build_api
 from baotu.console.limits import Buckets, place_of
+from baotu.sdk import Unreachable
 from tests.console.roles import bearer, roled
 
 BODY = {"name": "cavitation", "on": True}
@@ -261,3 +262,15 @@ def test_what_people_write_is_no_script_with_a_nonce():
             page = site.get(path, headers=bearer("viewer")).text
             assert "<script>alert" not in page
             assert not re.search(r'<script nonce="[^"]+">\s*alert', page), path
+
+
+def test_while_nobody_can_say_who_asks_it_is_told_so():
+    def away(_):
+        raise Unreachable("the records do not answer")
+
+    rooms, _ = roled(60, limits=Limits())
+    web = TestClient(build_api(replace(rooms, identify=away)), raise_server_exceptions=False)
+    answer = web.get("/api/tags", headers=bearer("viewer"))
+    assert answer.status_code == 503 and "do not answer" in answer.json()["detail"]
+    with pytest.raises(WebSocketDisconnect), web.websocket_connect("/api/live"):
+        pass

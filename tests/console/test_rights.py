@@ -22,15 +22,22 @@ TAG = ROOMS.plant.all_tags()[3].name
 ASSET = ROOMS.plant.all_tags()[3].asset
 QUERY: dict[str, Any] = {
     "tag": TAG, "path": ASSET, "q": "pump", "tags": TAG, "since": "2026-01-01T00:00:00Z",
-    "until": "2026-01-02T00:00:00Z",
+    "until": "2026-01-02T00:00:00Z", "record": 1, "old": 1, "level": "entries", "place": "000",
 }  # fmt: skip
 BODY: dict[str, Any] = {
     "alarm": 1, "minutes": 5, "reason": "why", "job": 2, "pump": "p", "percent": 50, "tags": TAG,
     "since": "2026-01-01T00:00:00Z", "text": "words", "note": 1, "name": "cavitation", "on": True,
+    "request": 1,
 }  # fmt: skip
+STATE = (
+    "/api/notes/remove", "/api/alarms/unshelve", "/api/approvals/approve", "/api/approvals/refuse",
+    "/api/audit/tile/{level}/{place}",
+)  # fmt: skip
+"""What is asked for may not be there, or not in the state for it."""
 SPECIAL = {
     ("POST", "/api/config"): {"text": CONFIG},
     ("PUT", "/api/config"): {"text": CONFIG, "reason": "why"},
+    ("POST", "/api/write"): {"tag": TAG, "value": 50, "reason": "why"},
 }
 PAGE_PATHS = [
     *(p.name for p in PLACES), f"asset/{ASSET}", "app/pumping/overview", "no/such/page",
@@ -65,12 +72,15 @@ def site() -> Iterator[TestClient]:
 
 def ask(web: TestClient, method: str, path: str, about: dict[str, Any], **headers: str):
     """With valid arguments for everything that is required."""
-    asked = {p["name"]: QUERY[p["name"]] for p in about.get("parameters", ()) if p.get("required")}
+    needed = [p for p in about.get("parameters", ()) if p.get("required")]
+    places = {p["name"]: QUERY[p["name"]] for p in needed if p["in"] == "path"}
+    asked = {p["name"]: QUERY[p["name"]] for p in needed if p["in"] == "query"}
+    template, path = path, path.format(**places)
     if path == "/api/latest":
         asked = {"tag": TAG}
     if path == "/api/export":
         asked = {"tag": TAG, "start": "-10s"}
-    body = SPECIAL.get((method, path))
+    body = SPECIAL.get((method, template))
     if body is None and "requestBody" in about:
         content = about["requestBody"]["content"]["application/json"]["schema"]
         if "$ref" in content:
@@ -137,8 +147,8 @@ def test_a_role_may_exactly_what_the_table_says(web: TestClient, role: str):
         fits = answer.status_code < 500 and answer.status_code not in (401, 403)
         if needed and needed not in mine:
             fits = answer.status_code == 403
-        elif path not in ("/api/notes/remove", "/api/alarms/unshelve"):  # the state may not fit
-            fits = fits and answer.status_code == 200
+        elif path not in STATE:
+            fits = fits and answer.status_code in (200, 202)
         if not fits:
             wrong.append((method, path, needed, answer.status_code, answer.text[:200]))
     assert wrong == []

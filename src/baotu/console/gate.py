@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 
-from baotu.sdk import Anonymous, Caller, Denied
+from baotu.sdk import Anonymous, Caller, Denied, Unreachable
 from baotu.sdk.trust import Resource
 
 from . import headers
@@ -182,6 +182,9 @@ class Gate:
                 pass
             except Denied as error:
                 refused = error
+            except Unreachable as error:  # the records are away: nobody can say who this is
+                refusal = answer(None, 503, "unreachable", "Service Unavailable", str(error))
+                raise Turned(refusal, str(error)) from None
         scope["baotu.caller"] = caller
         return right, caller, refused if right is not PUBLIC else None
 

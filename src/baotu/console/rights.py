@@ -79,7 +79,7 @@ ROUTES: Mapping[str, Right] = {
     "audit_state": Right("audit.read", "audit"),
     "audit_proof": Right("audit.read", "audit"),
     "audit_checkpoint": Right("audit.read", "audit"),
-    "audit_consistency": Right("audit.read", "audit"),
+    "audit_consistency": Right("audit.prove", "audit"),
     "audit_tile": Right("audit.prove", "audit"),
     "audit_entries": Right("audit.prove", "audit"),
     "audit_export": Right("audit.prove", "audit"),

@@ -7,6 +7,7 @@ before both.
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -253,7 +254,14 @@ class Links:
 
 def _hosts(endpoints: list[str]) -> list[str]:
     found = [one.partition("/")[2].rpartition(":")[0].strip("[]") for one in endpoints]
-    return [host for host in found if host not in ("", "::", "0.0.0.0")]
+    return [host for host in found if host and not _everywhere(host)]
+
+
+def _everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def join(config: Path, data: Path | None, ticket: str) -> str:

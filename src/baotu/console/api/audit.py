@@ -79,6 +79,14 @@ def _state(api: APIRouter, rooms: Rooms, log: AuditLog) -> None:
         })  # fmt: skip
 
 
+class Octets(Response):
+    media_type = "application/octet-stream"
+
+
+class Tar(Response):
+    media_type = "application/x-tar"
+
+
 def _witness(api: APIRouter, rooms: Rooms, log: AuditLog) -> None:
     @api.get(
         "/audit/checkpoint", response_class=PlainTextResponse, responses=documented(403, 409),
@@ -102,7 +110,7 @@ def _witness(api: APIRouter, rooms: Rooms, log: AuditLog) -> None:
         return json({"old": old, "checkpoint": log.checkpoint().decode(), "hashes": hashes})
 
     @api.get(
-        "/audit/tile/{level}/{place:path}", response_class=Response,
+        "/audit/tile/{level}/{place:path}", response_class=Octets,
         responses=documented(403, 404), tags=["audit"],
     )  # fmt: skip
     def audit_tile(request: Request, level: str, place: str) -> Response:
@@ -135,7 +143,7 @@ def _records(api: APIRouter, rooms: Rooms, log: AuditLog) -> None:
         following = since + len(rows) if len(rows) == limit else None
         return json({"entries": rows, "next": following})
 
-    @api.get("/audit/export", response_class=Response, responses=documented(403, 409),
+    @api.get("/audit/export", response_class=Tar, responses=documented(403, 409),
              tags=["audit"])  # fmt: skip
     def audit_export(request: Request) -> Response:
         """The whole log with its verifier, as a tar: whoever has it needs nothing else."""

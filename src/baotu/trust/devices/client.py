@@ -190,7 +190,7 @@ def ask(
     except ssl.SSLError as error:
         raise Refused(f"TLS 失败：{error.reason} TLS failed: {error.reason}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"没有回答 does not answer: {parts.netloc}: {error}") from None
+        raise Unreachable(f"{parts.netloc} does not answer: {error}") from None
     finally:
         line.close()
 

@@ -18,6 +18,7 @@ from baotu.sdk import App, Call, Conflict, Invalid, Records, command, page, quer
 
 from .tables import OidcClient, OidcCode, OidcRefresh
 
+HERE = frozenset(["localhost", "ip6-localhost"])
 LINES = "每行一个地址 One address a line"
 
 
@@ -155,4 +156,4 @@ def here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return host in HERE

@@ -54,8 +54,14 @@ LIES_IN: Mapping[str, tuple[str, ...]] = {
     "Tag": ("Asset", "Zone", "Organisation"),
     "Verb": ("App", "Organisation"),
 }
-CONTEXT = ("kind: String", "reason?: String", "value?: Long")
-CONTEXT_NAMES = frozenset({"reason", "value"})
+CONTEXT = (
+    "kind: String", "reason?: String", "value?: Long", "via?: String", "inside?: Bool",
+    "override?: Bool", "approver?: String",
+)  # fmt: skip
+"""kind: of the caller. Of a write: why, which value (rounded away from what is allowed), by which app
+or server it comes, whether it lies within the limits of the tag, whether it asks to leave them out,
+who approved it."""
+CONTEXT_NAMES = frozenset({"reason", "value", "via", "inside", "override", "approver"})
 
 
 @dataclass(frozen=True)

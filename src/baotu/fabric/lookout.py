@@ -56,7 +56,7 @@ class Lookout:
 
     def close(self) -> None:
         self._ended.set()
-        self._thread.join(TRY_S + ALERT_S + 2.0)
+        self._thread.join(1.0)  # it may be waiting for an address that does not answer
 
     def _run(self) -> None:
         while not self._ended.wait(self._look_s):

@@ -69,12 +69,18 @@ def missing(edge):
     return told[0]["missing"]
 
 
+def twice(seen):
+    """Where it is out of order or told twice, with what stands around it."""
+    wrong = [n for n in range(1, len(seen)) if seen[n] <= seen[n - 1]]
+    return [(n, len(seen), seen[max(0, n - 3) : n + 4]) for n in wrong]
+
+
 def whole(edge):
     """Everything it has read so far is in history, in order, none twice."""
     read = until("what the edge has read", lambda: edge.read)
     until("all of it", lambda: len(edge.here()) >= read)
     seen = edge.here()
-    assert seen == sorted(set(seen))
+    assert seen == sorted(set(seen)), twice(seen)
 
 
 def test_a_revoked_edge_is_cut_within_a_second_and_delivers_when_it_is_admitted_anew(site, device):
@@ -180,7 +186,7 @@ def test_both_may_be_killed_and_the_hub_started_anew(site, device):
     until("what was read before both fell", lambda: len(edge.here()) >= apart - 2)
     until("and after", lambda: len(edge.here()) > apart + 20)
     seen = edge.here()
-    assert seen == sorted(set(seen))
+    assert seen == sorted(set(seen)), twice(seen)
     assert missing(edge) == 0
 
 

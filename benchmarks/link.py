@@ -3,12 +3,14 @@
 `python benchmarks/link.py [--quick] [--json] [--rate 10] [--tags 1000] [--backlog 2000]`
 
 An edge process with `backlog` frames on its log meets a hub process; it goes on making `rate` frames
-of `tags` samples a second. Age: from the stamp of a frame to its commit at the hub.
+of `tags` samples a second. Age: from the stamp of a frame to its commit at the hub. Measured twice in
+one run, one after the other: plain, and over TLS 1.3 with certificates on both sides and access control.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import resource
@@ -36,6 +38,34 @@ from baotu.kernel.clock import SystemClock
 from baotu.sdk import Samples, Tag
 
 
+def files(folder: Path, name: str) -> dict[str, Any]:
+    """Settings of a node whose certificates were made; none when the link is plain."""
+    pair = folder / f"{name}.pem"
+    if not pair.exists():
+        return {}
+    ca = str(folder / "ca.pem")
+    return {"ca_file": ca, "certificate_file": str(pair), "key_file": str(pair)}
+
+
+def certify(folder: Path) -> None:
+    """An authority, and certificates for a hub and its edge, as a node makes them."""
+    from baotu.trust.devices import root
+    from baotu.trust.devices.authority import Authority, pem
+    from baotu.trust.devices.keys import make_key
+    from baotu.trust.devices.names import Identity
+    from baotu.trust.devices.pairs import pair
+
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    root.begin(folder / "ca", "bench", folder / "root.key", now=now)
+    authority = Authority(folder / "ca", time.time_ns)
+    (folder / "ca.pem").write_text("".join(pem(one) for one in authority.chain()))
+    for name, kind in (("hub", "server"), ("e1", "node")):
+        key, who = make_key(), Identity(organisation="bench", kind=kind, name=name)
+        names = ["localhost"] if kind == "server" else []
+        own = authority.issue(key.public_key(), who, dt.timedelta(hours=1), names=names)
+        (folder / f"{name}.pem").write_bytes(pair(key, [own, *authority.chain()[:-1]]))
+
+
 def hub(folder: Path, endpoint: str, stop: threading.Event) -> None:
     history = DuckHistory(folder / "history")
     keeper, seen = Keeper(history), list[tuple[int, int, int, bool]]()
@@ -46,7 +76,9 @@ def hub(folder: Path, endpoint: str, stop: threading.Event) -> None:
         seen.extend((now, int(stamp), len(first) // max(1, int(first.sum())), live)
                     for stamp in samples.time[first])  # fmt: skip
 
-    wire = open_wire(FabricSettings(listen=[endpoint]), "hub")
+    given = files(folder, "hub")
+    settings = FabricSettings(listen=[endpoint], **given)
+    wire = open_wire(settings, "hub", ("e1",) if given else None)
     link = HubLink(
         wire, hub="hub", history=history, publish=publish, clock=SystemClock(),
         adopt=lambda edge, tags: np.arange(len(tags), dtype="i4"),
@@ -75,7 +107,7 @@ def edge(folder: Path, endpoint: str, options: argparse.Namespace, stop: threadi
         log.append(encode(frame(now - (options.backlog - i) * int(1e9 / options.rate))))
     log.sync()
     log.close()
-    wire = open_wire(FabricSettings(connect=[endpoint]), "edge")
+    wire = open_wire(FabricSettings(connect=[endpoint], **files(folder, "e1")), "edge")
     link = EdgeLink(folder / "log", wire, edge="e1", settings=FabricSettings(), clock=SystemClock())
     link.hello([Tag(id=i, asset=f"a/{i}", property="v") for i in range(options.tags)])
     print(time.time_ns(), flush=True)
@@ -92,12 +124,19 @@ def edge(folder: Path, endpoint: str, options: argparse.Namespace, stop: threadi
     wire.close()
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as place:
-        place.bind(("::1", 0))
-        endpoint = f"tcp/[::1]:{place.getsockname()[1]}"
+def free(host: str) -> int:
+    family = socket.getaddrinfo(host, 0)[0][0]  # localhost may be IPv4 only
+    with socket.socket(family, socket.SOCK_STREAM) as place:
+        place.bind((host, 0))
+        return int(place.getsockname()[1])
+
+
+def run(options: argparse.Namespace, tls: bool = False) -> dict[str, Any]:
+    endpoint = f"tls/localhost:{free('localhost')}" if tls else f"tcp/[::1]:{free('::1')}"
     with tempfile.TemporaryDirectory(prefix="baotu-link-") as name:
         folder, command = Path(name), [sys.executable, __file__, "--endpoint", endpoint]
+        if tls:
+            certify(folder)
         command += ["--folder", name, "--rate", str(options.rate), "--tags", str(options.tags)]
         command += ["--backlog", str(options.backlog), "--node"]
         nodes = [subprocess.Popen([*command, "hub"])]
@@ -162,7 +201,12 @@ def main() -> None:
         else:
             edge(options.folder, options.endpoint, options, stop)
         return
-    figures = run(options) | {"load": os.getloadavg()[0]}
+    figures, tls = run(options), run(options, tls=True)
+    told = ("drain_samples_per_s", "age_p50_ms_", "age_p99_ms_")
+    figures |= {f"tls_{k}": v for k, v in tls.items() if k.startswith(told)}
+    ratio = tls["drain_samples_per_s"] / figures["drain_samples_per_s"]
+    figures |= {"tls_drain_ratio": ratio, "load": os.getloadavg()[0]}
+    safe = tls.get("age_p99_ms_while_draining", tls.get("age_p99_ms_afterwards", 0.0))
     live = figures.get("age_p99_ms_while_draining", figures.get("age_p99_ms_afterwards", 0.0))
     report = {
         "name": "link",
@@ -172,6 +216,10 @@ def main() -> None:
              "quick": options.quick, "met": bool(figures["times_real_time"] >= 20)},
             {"what": "age of live samples while draining, p99 ms", "figure": live, "bar": "< 1000",
              "quick": options.quick, "met": bool(live < 1000)},
+            {"what": "drain over TLS with access control, of the plain speed", "figure": ratio,
+             "bar": ">= 0.5", "quick": options.quick, "met": bool(ratio >= 0.5)},
+            {"what": "age over TLS, p99 ms", "figure": safe, "bar": "< 1000",
+             "quick": options.quick, "met": bool(safe < 1000)},
         ],
     }  # fmt: skip
     print(json.dumps(report, indent=None if options.json else 2))

@@ -219,6 +219,34 @@ def test_a_key_in_two_machines_is_noticed_and_neither_is_heard(tmp_path: Path) -
     site.close()
 
 
+@pytest.mark.parametrize("roots", ["each its own", "one"])
+def test_a_hub_links_to_another_as_a_node_of_it(site: Site, tmp_path: Path, roots: str) -> None:
+    """The other admits it by a certificate of its own authority; the one verifies the other below it.
+    What comes in at the one is of no concern: each hub has the gate and the rules of its own."""
+    mine = Authority(tmp_path / "mine") if roots == "each its own" else site.ca
+    where = f"tls/{HOST}:{free_port()}"
+    given = settings(mine.leaf("hub", HUB, host=HOST), listen=[where])
+    own = open_wire(given, "hub", nodes=())
+    gate = Gate(own, given, "hub", Admitted("e7"), lambda *_: None, twice_s=60.0)
+    own.answer(key("hub", "spans", "*"), lambda request: request.reply(b"mine"))
+    out = site.connect(site.ca.leaf("e1"))  # as a node of the other, by a session of its own
+    assert answered(out, key("hub", "spans", "e1"))
+    assert until(lambda: site.gate.linked() == {"e1": 1})
+    e7 = open_wire(settings(mine.leaf("e7"), connect=[where]), "edge")
+    assert until(lambda: wait(e7, key("hub", "spans", "e7"), b"", timeout_s=0.5) == b"mine")
+    assert wait(e7, key("hub", "spans", "e1"), b"", timeout_s=0.5) is None
+    if roots == "each its own":  # an edge of one is nobody at the other
+        lost = open_wire(
+            settings(mine.leaf("e1") | {"ca_file": str(site.ca.ca_file)}, connect=[site.endpoint]),
+            "edge",
+        )
+        assert not answered(lost, key("hub", "spans", "e1"), tries=3)
+        lost.close()
+    e7.close()
+    gate.close()
+    own.close()
+
+
 def test_an_edges_certificate_does_not_make_a_hub(tmp_path: Path) -> None:
     ca = Authority(tmp_path / "ca")
     where = f"tls/{HOST}:{free_port()}"

@@ -155,8 +155,13 @@ class Edge:
         return self.clock.now()
 
     def healths(self) -> Sequence[Health]:
-        """How the edge, its devices and its servers fare, as last told to the board."""
-        parts = {"edge": (self.name,), "device": self.devices, "server": self.servers}
+        """How the edge, its link, its devices and servers fare, as last told to the board."""
+        parts = {
+            "edge": (self.name,),
+            "link": (self.name,),
+            "device": self.devices,
+            "server": self.servers,
+        }
         mine = [h for h in self._board.healths() if h.node in ("", self.name)]
         known = {(health.kind, health.name): health for health in mine}
         keys = [(kind, name) for kind, names in parts.items() for name in names]

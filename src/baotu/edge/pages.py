@@ -44,7 +44,10 @@ class Status(Protocol):
 def overview_page(status: Status) -> str:
     """Devices, servers and the edge itself: state, why, since, figures."""
     parts = []
-    titles = {"edge": "边缘 Edge", "device": "设备 Devices", "server": "服务 Servers"}
+    titles = {
+        "edge": "边缘 Edge", "link": "与中心的链路 Link to the hub", "device": "设备 Devices",
+        "server": "服务 Servers",
+    }  # fmt: skip
     healths = status.healths()
     for kind, title in titles.items():
         rows = [_health_row(health) for health in healths if health.kind == kind]

@@ -27,12 +27,14 @@ from .message import (
     unpack_healths,
     unpack_table,
 )
+from .owners import Owners
 from .wire import Request
 
 Adopt = Callable[[str, Tags], np.ndarray]
 OnStatus = Callable[[str, Sequence[Health]], None]
 Tell = Callable[[str, Mapping[str, str | int]], None]
 QUEUE = 256
+MOST_THIEVES = 1_000  # that are told of
 PARTS = 2_000  # of one table: 10 M tags
 LOST_AT_ONCE = 100_000  # frames of a gap that are closed by one batch
 
@@ -52,7 +54,11 @@ class _Coming:
 
 
 class Desk:
-    def __init__(self, history: History, adopt: Adopt, on_status: OnStatus, audit: Tell) -> None:
+    def __init__(
+        self, history: History, adopt: Adopt, on_status: OnStatus, audit: Tell,
+        owners: Owners | None = None,
+    ) -> None:  # fmt: skip
+        self._owners, self._thieves = owners or Owners(), set[tuple[str, str]]()
         self.history, self.adopt, self.on_status, self.audit = history, adopt, on_status, audit
         self.tables: dict[str, Table] = {}
         self.lost_frames = 0
@@ -68,6 +74,16 @@ class Desk:
         except queue.Full:
             return
         self._thread.join(timeout_s)
+
+    def own(self, log: str, edge: str) -> bool:
+        """Whether this edge may speak of this log; who may not is in the audit, once. Raises OSError."""
+        if self._owners.own(log, edge):
+            return True
+        if (log, edge) not in self._thieves and len(self._thieves) < MOST_THIEVES:
+            self._thieves.add((log, edge))
+            facts = {"edge": edge, "log": log, "of": self._owners.owner(log)}
+            self._put(lambda: self.audit("log of another edge", facts))
+        return False
 
     # on the wire's threads ---------------------------------------------------------------------
     def hello(self, request: Request) -> None:
@@ -135,6 +151,9 @@ class Desk:
         try:
             lost = cast(Lost, unpack(request.payload, Lost))
             same_name(lost.edge, request.key)
+            if not self.own(lost.log, lost.edge):
+                request.reply(bytes(Answer.REFUSED))
+                return
             gaps = _gaps(self.history.spans(lost.log), lost.first, lost.last)
             for first, last in gaps:
                 self.audit(
@@ -150,7 +169,7 @@ class Desk:
                 self.lost_frames += last - first + 1
                 self._close_gap(lost.log, lost.edge, first, last)
             request.reply(bytes(Answer.TAKEN))
-        except BaotuError:
+        except (BaotuError, OSError):
             request.reply(bytes(Answer.LATER))
 
     def _close_gap(self, log: str, edge: str, first: int, last: int) -> None:

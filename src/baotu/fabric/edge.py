@@ -24,7 +24,7 @@ from .frame import encode, split
 from .log import Log
 from .message import WriteAsked, check_name, key, pack, pack_healths, unpack
 from .past import LogPast
-from .sender import Sender
+from .sender import FOREIGN, Sender
 from .settings import FabricSettings
 from .wire import Request, Wire
 
@@ -104,6 +104,11 @@ class EdgeLink:
     def linked(self) -> bool | None:
         """Whether the hub answers; None before it was asked for the first time."""
         return self._sender.linked
+
+    @property
+    def refused(self) -> str:
+        """Why the hub takes nothing of this log; empty when it does."""
+        return FOREIGN if self._sender.foreign else ""
 
     def figures(self) -> Mapping[str, float]:
         log = self.log

@@ -33,9 +33,11 @@ from .message import (
     pack,
     pack_spans,
     same_name,
+    speaker,
     unpack,
 )
 from .open_frames import Opened, Opener
+from .owners import Owners
 from .wire import Request, Wire, wait
 
 QUEUE = 32 << 20  # bytes of messages waiting for the commit; more are asked to come later
@@ -53,7 +55,8 @@ class Message:
 class HubLink:
     """adopt(edge, tags): stores the tag table, returns int32 local id → hub id, -1 for none; it may
     raise a BaotuError. publish(samples, live, edge): once after each commit, on the commit thread.
-    audit(what, facts): lost frames, quarantined frames. folder: where those are kept.
+    audit(what, facts): lost frames, quarantined frames. folder: where those are kept. logs: the file
+    that says whose log is whose; None: nothing is kept.
     """
 
     def __init__(
@@ -70,10 +73,11 @@ class HubLink:
         clock: Clock,
         rows: int = ROWS,
         tell: Callable[[Health], None] | None = None,
+        logs: Path | None = None,
     ) -> None:
         self.wire, self.history, self.publish, self.rows = wire, history, publish, rows
         self.hub, self.clock, self._tell = check_name(hub, "a hub"), clock, tell
-        self.desk = Desk(history, adopt, on_status, audit)
+        self.desk = Desk(history, adopt, on_status, audit, Owners(logs))
         self.opener = Opener(self.desk.tables, folder, audit)
         self._live: deque[Message] = deque()
         self._late: deque[Message] = deque()
@@ -115,6 +119,11 @@ class HubLink:
             raise Unreachable(f"tag {tag} of edge {edge} is not known at the hub yet")
         return int(table.ids[tag])
 
+    def forget(self, *edges: str) -> None:
+        """Tag tables of these edges, or of all: they send them again, and are adopted anew."""
+        for edge in edges or tuple(self.desk.tables):
+            self.desk.tables.pop(edge, None)
+
     def figures(self) -> Mapping[str, float]:
         took = np.array(list(self.commit_s) or [0.0]) * 1e3
         return {
@@ -151,6 +160,9 @@ class HubLink:
         except Malformed:
             request.reply(bytes(Answer.REFUSED))
             return
+        if not self._own(head.log, head.edge):
+            request.reply(bytes(Answer.REFUSED))
+            return
         with self._some:
             full = self._bytes > 0 and self._bytes + len(request.payload) > QUEUE
             if full or self._stopped:
@@ -163,7 +175,17 @@ class HubLink:
 
     def _spans(self, request: Request) -> None:
         log = request.payload.decode("ascii", "replace")
+        if log and not self._own(log, speaker(request.key)):
+            request.reply(bytes(Answer.REFUSED))
+            return
         request.reply(pack_spans(self.history.spans(log)))
+
+    def _own(self, log: str, edge: str) -> bool:
+        try:
+            return self.desk.own(log, edge)
+        except OSError as error:  # nothing of a log is taken before its owner is on the disk
+            self._say(str(error))
+            return False
 
     # the commit thread -------------------------------------------------------------------------
     def _run(self) -> None:

@@ -96,7 +96,7 @@ class Opener:
         self.unknown += count
         if (head.edge, head.version) not in self._told:
             self._told.add((head.edge, head.version))
-            why = f"{count} samples of tags that are not in the edge's table (told once a table)"
+            why = f"{count} samples of tags not in the edge's table, or refused (told once a table)"
             self._quarantine(head, sequence, body, why)
 
     def _quarantine(self, head: FramesHead, sequence: int, body: bytes, why: str) -> None:

@@ -35,6 +35,9 @@ from .wire import TIMEOUT_S, Wire, wait
 LIVE_WINDOW, BACKLOG_WINDOW = 4, 2  # messages under way at once
 MESSAGE = 256 << 10  # bytes
 RETRY_S, RETRY_MOST_S = 0.2, 2.0
+FOREIGN = (
+    "the hub says that this log belongs to another node: was the data folder copied, or renamed?"
+)
 
 
 @dataclass(slots=True)
@@ -70,6 +73,7 @@ class Sender:
         self._stop, self._wake = threading.Event(), threading.Event()
         self._wait = RETRY_S
         self.linked: bool | None = None
+        self.foreign = False  # the hub says that our log is another node's
         self.sent = self.reopened = 0
         self._thread = threading.Thread(target=self._run, name="fabric-sender", daemon=True)
 
@@ -153,7 +157,9 @@ class Sender:
             )
             raw = wait(self.wire, self._key("hello"), payload, head=head.pack(), timeout_s=10.0)
             if answer_of(raw) is not Answer.TAKEN:
-                self._state(False, "the hub does not answer" if raw is None else "it is busy")
+                refused = answer_of(raw) is Answer.REFUSED
+                why = "it refuses the tag table" if refused else "it is busy"
+                self._state(False, "the hub does not answer" if raw is None else why)
                 return False
         self._greeted = version
         return True
@@ -161,6 +167,10 @@ class Sender:
     def _spans(self) -> list[tuple[int, int]] | None:
         """What the hub has of our log, None when it does not answer."""
         raw = wait(self.wire, self._key("spans"), self.log.id.encode())
+        self.foreign = raw is not None and len(raw) == 1
+        if self.foreign:
+            self._state(False, FOREIGN)
+            return None
         return None if raw is None else unpack_spans(raw)
 
     def _holes(self, upto: int) -> list[tuple[int, int]] | None:
@@ -189,7 +199,7 @@ class Sender:
         end = self.log.durable
         holes = self._holes(end)
         if holes is None:
-            self._state(False, "the hub does not answer")
+            self._state(False, "the hub does not answer")  # unless it said more
             return False
         self._state(True)
         self.reopened += 1

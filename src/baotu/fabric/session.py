@@ -108,7 +108,7 @@ def _check(endpoint: str, where: str, settings: FabricSettings) -> None:
         raise ConfigError(f"{endpoint!r} is no endpoint", where, f"write it like {DEFAULT}")
     literal = _address(host)
     if protocol not in SECURE:
-        _check_plain(endpoint, where, settings, literal, host)
+        _check_plain(endpoint, where, settings)
     elif literal is not None:
         raise ConfigError(
             f"{endpoint!r}: TLS proves names, not addresses", where,
@@ -117,24 +117,24 @@ def _check(endpoint: str, where: str, settings: FabricSettings) -> None:
     elif not (settings.ca_file and settings.certificate_file and settings.key_file):
         raise ConfigError(
             f"{endpoint!r} needs certificates", where,
-            "get them with `baotu device join`, or set ca_file, certificate_file and key_file",
+            "get them with `baotu join TICKET`, or set ca_file, certificate_file and key_file",
         )  # fmt: skip
 
 
-def _check_plain(
-    endpoint: str,
-    where: str,
-    settings: FabricSettings,
-    literal: ipaddress.IPv4Address | ipaddress.IPv6Address | None,
-    host: str,
-) -> None:
+def _check_plain(endpoint: str, where: str, settings: FabricSettings) -> None:
     """IEC 62443-4-2 CR 3.1, CR 4.1: what leaves the machine is authenticated and encrypted."""
-    here = literal.is_loopback if literal is not None else bool(LOOPBACK.fullmatch(host))
-    if not here and not settings.let_anyone_link_without_encryption:
+    if not here(endpoint) and not settings.let_anyone_link_without_encryption:
         raise ConfigError(
             f"{endpoint!r} would be neither encrypted nor authenticated", where,
-            "write tls/NAME:PORT with certificates; see the guide on nodes",
+            "write tls/NAME:PORT with certificates; see the guide on edges",
         )  # fmt: skip
+
+
+def here(endpoint: str) -> bool:
+    """Whether it stays within this machine."""
+    host = endpoint.partition("/")[2].rpartition(":")[0].strip("[]")
+    literal = _address(host)
+    return literal.is_loopback if literal is not None else bool(LOOPBACK.fullmatch(host))
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

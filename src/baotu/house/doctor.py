@@ -12,11 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -30,21 +29,12 @@ from baotu.trust.secrets import Scrubber
 
 from .control import ask
 from .file import HouseConfig, examine
+from .finding import Finding
+from .linkcheck import links
 from .settings import address
 from .vault import resolver_of
 
-State = Literal["good", "warning", "bad"]
 MIN_FREE_MB, MIN_FILES, SLOW_SYNC_S = 1024, 1024, 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """state: bad keeps the platform from working. about: 中文 English. advice: what to do."""
-
-    state: State
-    about: str
-    found: str
-    advice: str = ""
 
 
 def examine_house(path: Path) -> Iterator[Finding]:
@@ -73,6 +63,7 @@ def examine_house(path: Path) -> Iterator[Finding]:
     yield from _data(config.basics.node.data)
     if config.basics.node.role != "edge":
         yield from _records(config)
+    yield from links(config.basics)
     yield from _running(config)
 
 

@@ -50,6 +50,7 @@ from baotu.sdk.clock import Clock
 from baotu.sdk.link import Bridged, SignIn
 from baotu.sdk.ports import Actuators
 from baotu.sdk.reply import Reply
+from baotu.sdk.tags import Tags
 from baotu.sdk.trust import ACTIONS
 from baotu.sdk.view import in_language
 from baotu.sdk.writing import Authenticator
@@ -57,6 +58,7 @@ from baotu.trust.audit.app import Audit
 from baotu.trust.audit.desk import AuditDesk
 from baotu.trust.backup.app import Backups
 from baotu.trust.devices.app import Devices
+from baotu.trust.devices.nodes import Known, Nodes
 from baotu.trust.oidc.clients import Oidc
 from baotu.trust.people import People
 from baotu.trust.people import Service as PeopleService
@@ -67,6 +69,7 @@ from baotu.trust.secrets.app import Secrets
 
 from .auditing import audit_watch
 from .authority import start_devices
+from .bringing import Bringing
 from .file import HouseConfig
 from .guests import Guests
 from .outsiders import Outsiders
@@ -116,6 +119,11 @@ class Hub:
         self.plant = PlantModel(data / "assets.db", self.organisation)
         self._stack.add("assets", self.plant.close)
         self.policy = CedarPolicy(self.plant, house=self.organisation)
+        self.nodes: Nodes | None = None  # which may link, where there is an authority
+        self.bringing = Bringing(
+            self.plant, self.policy, own=config.basics.node.name, house=self.organisation,
+            note=self._brought, nodes=self.known_nodes,
+        )  # fmt: skip
         self.configure(config)
         self.live = LiveBus()
         self.history = DuckHistory(data / "history", config.basics.history, clock.now)
@@ -195,6 +203,9 @@ class Hub:
         streams.start()
         stack.add("apps", streams.stop)
         self.devices = start_devices(self, stack)
+        if self.devices is not None:
+            self.nodes = Nodes(self.chain)
+            stack.add("nodes", self.nodes.close)
         self.people.start()
 
     def _streams(self) -> Streams:
@@ -224,11 +235,24 @@ class Hub:
         self.policy.place(config.zones)
         if self.doors is not None:
             self.doors.configure(config.identity_providers)
+        if self.link is not None and config.assets != self.config.assets:
+            self.link.forget()  # whose an asset is may have changed: tags are adopted anew
+        self.config = config
 
     # what the link needs ------------------------------------------------------
 
     def adopt(self, edge: str, tags: Sequence[Tag]) -> np.ndarray:
-        return self.plant.adopt(edge, tags)
+        return self.bringing.adopt(edge, Tags.of(tags))
+
+    def known_nodes(self) -> Mapping[str, Known]:
+        return self.nodes.rows() if self.nodes is not None else {}
+
+    def _brought(self, caller: Caller, why: str) -> None:
+        """Tags that an edge may not bring: in the audit, as a decision about it."""
+        try:
+            self.chain.note("tags", "bring", caller, "denied", why, "tags.bring")
+        except Unreachable as away:
+            log.warning("not in the audit", what="tags.bring", why=why, records=str(away))
 
     def bridge(self) -> _Outside:
         """For writes of outside clients of the servers of any edge."""

@@ -12,29 +12,40 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
+from baotu.fabric.edge import EdgeLink
 from baotu.fabric.gate import Gate, Kind
+from baotu.fabric.lookout import Lookout
 from baotu.fabric.session import open_wire, opening, secure
 from baotu.fabric.settings import FabricSettings
 from baotu.fabric.wire import ZenohWire
 from baotu.sdk import BaotuError, ConfigError
 from baotu.sdk.clock import Clock
+from baotu.trust.devices.refusal import Refusal
 
 from .authority import FOLDER as AUTHORITY
+from .peers import PLAIN, TLS, Peers
 from .settings import Basics
 
 if TYPE_CHECKING:
-    from baotu.trust.devices.service import DeviceTrust
+    from .hub import Hub
 
 log = structlog.get_logger("baotu.links")
 FOLDER = "link"
-OWN_DAYS = 7
-LOOK_S, AGAIN_S = 3600.0, 60.0
-HUB = "hub.pem"
-Note = Callable[[str, Mapping[str, Any]], None]
+OWN = dt.timedelta(days=7)
+TURN_S = 2.0
+AGAIN_S = 60.0  # a renewal that failed is tried again after so long, or sooner when time is short
+HUB, EDGE = "hub.pem", "device.pem"
+SAID: Mapping[Kind, str] = {
+    "cut": "已吊销，链路已断 Revoked: its link was cut",
+    "cloned": "同一证书在两处连接，均不受理 One certificate links from two places: neither is heard",
+    "unknown": "节点未被接纳 The node is not admitted",
+    "alone": "又只在一处连接 Links from one place again",
+}
+REVOKED = "节点的证书已吊销 The certificate of the node was revoked"
 
 
 class Links:
@@ -49,6 +60,10 @@ class Links:
         self.settings = self._filled(settings)
         self._gate: Gate | None = None
         self._wire: ZenohWire | None = None
+        self._lookout: Lookout | None = None
+        self._peers: Peers | None = None
+        self._house: Hub | None = None
+        self._again, self._trouble = 0, ""
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -57,34 +72,89 @@ class Links:
         guarded = self._basics.node.role != "edge" and secure(self.settings.listen)
         wire = open_wire(self.settings, self._basics.node.role, () if guarded else None)
         self._wire = wire
-        if self._hub or self._edge:
-            self._thread = threading.Thread(target=self._renewing, name="links", daemon=True)
+        self._seen = self._stamp()
+        if self._hub or self._edge or self._basics.node.role != "edge":
+            self._thread = threading.Thread(target=self._run, name="links", daemon=True)
             self._thread.start()
         return wire
 
-    def guard(self, devices: DeviceTrust | None, note: Note) -> None:
+    def guard(self, hub: Hub) -> None:
         """Let in who is enrolled here. Without an authority of its own a hub lets in whoever has a
         certificate of the root that the configuration names."""
-        if self._wire is None or not secure(self.settings.listen):
+        if self._wire is None:
             return
-        if devices is None:
+        tls, nodes = secure(self.settings.listen), hub.nodes
+        linked: Callable[[], Mapping[str, int]] = dict
+        if tls and nodes is None:
             self._wire.reopen(opening(self.settings, self._basics.node.role))
-            return
-        from baotu.trust.devices.nodes import Nodes
+        elif tls and nodes is not None:
+            gate = Gate(self._wire, self.settings, self._basics.node.role, nodes, self._refused)
+            self._gate, linked = gate, gate.linked
+        self._house = hub
+        self._peers = Peers(
+            hub.board, self._clock, self._basics.node.name, register=hub.known_nodes,
+            linked=linked, heard=lambda: list(hub.link.desk.tables) if hub.link else [],
+            refused=lambda: dict(hub.bringing.refused), outside=TLS if tls else PLAIN,
+        )  # fmt: skip
 
-        nodes = Nodes(devices.chain)
+    def watch(self, link: EdgeLink) -> None:
+        """An edge that is not heard finds out why."""
+        if self._wire is not None and secure(self.settings.connect):
+            name = self._basics.node.name
+            self._lookout = Lookout(self._wire, lambda: self.settings, name, lambda: link.linked)
 
-        def refuse(kind: Kind, name: str, facts: Mapping[str, str]) -> None:
-            _refused(devices, note, kind, name, facts)
-
-        self._gate = Gate(self._wire, self.settings, self._basics.node.role, nodes, refuse)
+    @property
+    def why(self) -> str:
+        """Why the hub does not hear this edge; empty when it does, or nobody knows."""
+        return self._lookout.why if self._lookout is not None else ""
 
     def close(self) -> None:
         self._ended.set()
+        if self._lookout is not None:
+            self._lookout.close()
         if self._gate is not None:
             self._gate.close()
         if self._thread is not None:
             self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._ended.wait(TURN_S):
+            try:
+                if self._hub or self._edge:
+                    self._certificates()
+                if self._peers is not None and self._house is not None:
+                    self._peers.tick()
+                    if self._house.link is not None and (edges := self._house.bringing.again()):
+                        self._house.link.forget(*edges)
+                self._trouble = ""
+            except (BaotuError, OSError, ValueError) as error:
+                if str(error) != self._trouble:
+                    self._trouble = str(error)
+                    log.warning("trouble with links", why=self._trouble)
+
+    def _refused(self, kind: Kind, name: str, facts: Mapping[str, str]) -> None:
+        """What the gate saw, as the register tells it: audit, alarm, evidence."""
+        hub, place = self._house, facts.get("from", "link")
+        if hub is None or hub.devices is None:
+            return
+        said = SAID[kind]
+        if kind == "cut":
+            rows = [r for r in hub.devices.revocations.all().values() if r.device == name]
+            if rows:
+                hub.devices.proved(max(rows, key=lambda row: row.time), int(facts["links"]))
+            hub.note("link cut", {"node": name, **facts})
+        elif kind == "alone":
+            hub.note("node alone again", {"node": name, **facts})
+        elif kind == "cloned":
+            hub.devices.refuse(Refusal("cloned", said, device=name), place)
+        else:
+            row = hub.known_nodes().get(name)
+            known = row is not None and row.state == "revoked"
+            said = REVOKED if known else said
+            hub.devices.refuse(Refusal("revoked" if known else "unknown", said, device=name), place)
+        if self._peers is not None:
+            self._peers.refusals[name] = (self._clock.now(), said)
+            (self._peers.cloned.add if kind == "cloned" else self._peers.cloned.discard)(name)
 
     # -- certificates ---------------------------------------------------------------------------
     def _filled(self, settings: FabricSettings) -> FabricSettings:
@@ -93,9 +163,9 @@ class Links:
                 return settings  # opening says that certificates are missing
             self._sign()
             pair = self.folder / HUB
-        elif self._edge and (self.folder / "device.pem").exists():
+        elif self._edge and (self.folder / EDGE).exists():
             self._check_name()
-            pair = self.folder / "device.pem"
+            pair = self.folder / EDGE
         else:
             return settings
         return replace(
@@ -127,46 +197,59 @@ class Links:
         key = make_key()
         who = Identity(organisation=basics.node.organisation, kind="server", name="hub")
         names = [n for n in (*_hosts(basics.fabric.listen), *basics.devices.names) if n]
-        own = authority.issue(
-            key.public_key(), who, dt.timedelta(days=OWN_DAYS), names=list(dict.fromkeys(names))
-        )
+        life = min(OWN, dt.timedelta(hours=basics.devices.lifetime_h))
+        own = authority.issue(key.public_key(), who, life, names=list(dict.fromkeys(names)))
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         trusted = "".join(pem(one) for one in authority.chain())
         write_private(self.folder / "ca.pem", trusted.encode())
         write_private(self.folder / HUB, pair(key, [own, *authority.chain()[:-1]]))
 
-    def _renewing(self) -> None:
-        wait = LOOK_S
-        while not self._ended.wait(wait):
-            wait = LOOK_S
-            try:
-                if self._due():
-                    self._renew()
-            except (BaotuError, OSError, ValueError) as error:
-                log.warning("certificate of the link not renewed", why=str(error))
-                wait = AGAIN_S
-
-    def _due(self) -> bool:
-        from cryptography import x509
-
-        pair = self.folder / (HUB if self._hub else "device.pem")
-        own = x509.load_pem_x509_certificates(pair.read_bytes())[0]
-        begin, end = own.not_valid_before_utc, own.not_valid_after_utc
-        now = dt.datetime.fromtimestamp(self._clock.now() / 1e9, dt.UTC)
-        return now >= begin + (end - begin) * 2 / 3
-
-    def _renew(self) -> None:
+    def _certificates(self) -> None:
+        """Renew what is due; take what `baotu join` has put there meanwhile."""
+        if (stamp := self._stamp()) != self._seen:
+            if self._edge:
+                self._check_name()
+            self._seen = stamp
+            self._reopen()
+            log.info("the link has a new certificate")
+        now = self._clock.now()
+        due, end = self._due()
+        if now < max(due, self._again):
+            return
+        self._again = now + min(round(AGAIN_S * 1e9), max((end - now) // 5, 10**9))
         if self._hub:
             self._sign()
         else:
             from baotu.trust.devices.client import renew
 
             renew(self.folder)
+        self._again, self._seen = 0, self._stamp()
+        self._reopen()
+        log.info("certificate of the link renewed")
+
+    def _pair(self) -> Path:
+        return self.folder / (HUB if self._hub else EDGE)
+
+    def _stamp(self) -> int:
+        return self._pair().stat().st_mtime_ns if self._pair().exists() else 0
+
+    def _due(self) -> tuple[int, int]:
+        """When the certificate is to be renewed, and when it ends, ns UTC."""
+        from cryptography import x509
+
+        from baotu.trust.devices.authority import renew_at
+
+        own = x509.load_pem_x509_certificates(self._pair().read_bytes())[0]
+        due, end = (
+            round(at.timestamp() * 1e3) * 10**6 for at in (renew_at(own), own.not_valid_after_utc)
+        )
+        return due, end
+
+    def _reopen(self) -> None:
         if self._gate is not None:
             self._gate.renew(self.settings)
         elif self._wire is not None:
             self._wire.reopen(opening(self.settings, self._basics.node.role))
-        log.info("certificate of the link renewed")
 
 
 def _hosts(endpoints: list[str]) -> list[str]:
@@ -179,29 +262,6 @@ def _everywhere(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
-
-
-def _refused(
-    devices: DeviceTrust, note: Note, kind: Kind, name: str, facts: Mapping[str, str]
-) -> None:
-    """What the gate saw, as the register tells it: audit, alarm, evidence."""
-    from baotu.trust.devices.refusal import Refusal
-
-    if kind == "cut":
-        rows = [row for row in devices.revocations.all().values() if row.device == name]
-        if rows:
-            devices.proved(max(rows, key=lambda row: row.time), int(facts["links"]))
-        note("link cut", {"node": name, **facts})
-    elif kind == "alone":
-        note("node alone again", {"node": name, **facts})
-    elif kind == "cloned":
-        said = (
-            "同一证书在两处连接，均不受理 One certificate links from two places: neither is heard"
-        )
-        devices.refuse(Refusal("cloned", said, device=name), facts.get("from", "link"))
-    else:
-        said = "节点未被接纳或已吊销 The node is not admitted, or was revoked"
-        devices.refuse(Refusal("unknown", said, device=name), facts.get("from", "link"))
 
 
 def join(config: Path, data: Path | None, ticket: str) -> str:

@@ -216,9 +216,10 @@ class Node:
             wire, hub=basics.fabric.hub, history=hub.history, adopt=hub.adopt,
             publish=self._publish, on_status=self._told, audit=hub.note,
             folder=basics.node.data / "quarantine", clock=self.clock, tell=self.board.put,
+            logs=basics.node.data / "logs.txt",
         )  # fmt: skip
         self._stack.add("hub link", hub.link.close)
-        self.links.guard(hub.devices, hub.note)
+        self.links.guard(hub)
         answering = Answering(wire, basics.fabric.hub, hub.bridge())
         self._stack.add("outside writes of edges", answering.close)
 
@@ -230,6 +231,8 @@ class Node:
         field = self.field = Field(self.config, wire, self.board, self.clock, here, self.resolver)
         self._stack.add("field", field.stop)
         field.start()
+        if self.role == "edge":
+            self.links.watch(field.link)
         reporter = threading.Thread(target=self._report, name="status", daemon=True)
         self._ended = threading.Event()
         reporter.start()
@@ -268,6 +271,8 @@ class Node:
             state, why = "down", "the hub does not answer; samples wait on this disk"
         elif figures.get("trouble"):
             state = "down"
+        if not linked and (told := field.link.refused or self.links.why):
+            state, why = "down", told
         known = next((h for h in self.board.healths("link") if h.name == field.name), None)
         since = known.since if known is not None and known.state == state else self.clock.now()
         self.board.put(

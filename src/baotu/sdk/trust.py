@@ -61,6 +61,7 @@ ACTIONS: Mapping[str, tuple[Duty, str]] = {
     "apps.read": ("see", "看应用 See apps and elements"),
     "tags.write": ("operate", "写设备 Write to the plant"),
     "tags.approve": ("operate", "批准写入 Approve a write of somebody else"),
+    "tags.bring": ("engineer", "带来位号（边缘节点） Bring tags of an asset, as an edge does"),
     "tags.override": ("engineer", "越限写入 Write beyond the limits of a tag"),
     "history.export": ("engineer", "导出历史 Export history"),
     "config.read": ("engineer", "看配置 Read the configuration"),

@@ -53,7 +53,7 @@ def test_zones_of_a_file_reach_the_engine_of_the_hub(tmp_path: Path):
     (tmp_path / "data").mkdir()
     hub = Hub(load(path), HealthBoard("n"), SystemClock())
     try:
-        hub.adopt("e", [Tag(id=0, asset="jinan/foundry/melting/f", property="power", writable=True),
+        hub.adopt("n", [Tag(id=0, asset="jinan/foundry/melting/f", property="power", writable=True),
                         Tag(id=1, asset="jinan/yard/pump", property="flow")])  # fmt: skip
         tag = Resource("tag", "jinan/foundry/melting/f/power")
         li, he = person("li", "operator"), person("he", "operator", of="brook")

@@ -184,6 +184,13 @@ def valid_at(certificate: x509.Certificate, now: dt.datetime) -> bool:
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
+def renew_at(certificate: x509.Certificate) -> dt.datetime:
+    """At two thirds of its life, which begins when it was signed: `BACK` after it says."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    life = end - begin - BACK
+    return end - (life if life > dt.timedelta() else end - begin) / 3
+
+
 def ski(certificate: x509.Certificate) -> bytes:
     found = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     return found.value.digest

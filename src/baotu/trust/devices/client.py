@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import load_der_pkcs7_ce
 from baotu.sdk import BaotuError, ConfigError, Refused, Unreachable
 from baotu.sdk.messages import SEAM
 
-from .authority import der, issued_by, pem
+from .authority import der, issued_by, pem, renew_at
 from .keys import (
     Algorithm,
     PrivateKey,
@@ -72,8 +72,7 @@ class Held:
     @property
     def due(self) -> dt.datetime:
         """When it is to be renewed: at two thirds of its life."""
-        begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
-        return begin + (end - begin) * 2 / 3
+        return renew_at(self.certificate)
 
 
 def held(folder: Path) -> Held:

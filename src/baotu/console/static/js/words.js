@@ -3,7 +3,7 @@ import { grouped, t, zh } from "./core.js";
 
 /** Kinds of parts: one of them, and the heading over several. */
 export const KINDS = {
-  edge: ["边缘 Edge", "边缘节点 Edge nodes"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
+  edge: ["边缘 Edge", "边缘节点 Edge nodes"], peer: ["加入的节点 Joined node", "加入本中心的节点 Nodes that joined this hub"], link: ["链路 Link", "链路 Links"], device: ["设备 Device", "设备与驱动 Devices and drivers"],
   server: ["服务 Server", "对外服务 Servers"], history: ["历史库 History", "历史库 History"], app: ["应用 App", "应用 Apps"], node: ["节点 Node", "本节点 This node"], room: ["部件 Part", "部件 Parts"], audit: ["审计日志 Audit log", "审计日志 Audit log"],
 };
 export const kind = (name) => t(KINDS[name]?.[0] ?? name);
@@ -48,6 +48,7 @@ export function why(text) {
 
 /** Figures of parts in the order of reading: [title, unit]. A `!` marks what should be zero. */
 const FIGURES = {
+  secured: ["链路保护 Secured by"], certificate_until: ["证书有效至 Certificate until"], last_refusal: ["最近一次拒绝 Last refusal"], last_refusal_at: ["拒绝时间 Refused at"], tags_refused: ["被拒位号 Tags refused", "!"], links: ["链路数 Links"], organisation: ["组织 Organisation"],
   driver: ["驱动 Driver"], address: ["地址 Address"], samples_per_s: ["采样率 Rate", "/s"], tags: ["位号 Tags"], devices: ["设备 Devices"], edges: ["边缘 Edges"], lag_ms: ["采集延迟 Lag", "ms"],
   samples: ["采样 Samples"], samples_in: ["采入 Samples in"], samples_out: ["送出 Samples out"], waiting: ["待送 Waiting"], queued: ["排队 Queued"], queued_bytes: ["排队字节 Queued bytes", "B"],
   log_bytes: ["缓存 Buffer used", "B"], log_limit: ["缓存上限 Buffer limit", "B"], commit_p50_ms: ["提交中位 Commit, median", "ms"], commit_p99_ms: ["提交 99% Commit, 99th percentile", "ms"], commits: ["提交 Commits"],
@@ -76,7 +77,7 @@ export function figures(told) {
 const place = (name) => (ORDER.indexOf(name) + 1 || ORDER.length + 1);
 
 function figure(value, form) {
-  if (typeof value !== "number") return String(value);
+  if (typeof value !== "number") return t(String(value));
   if (form.includes("?")) return t(value ? "是 Yes" : "否 No");
   if (form === "B") return bytes(value);
   const sign = form === "!" ? "" : form;

@@ -18,7 +18,7 @@ from baotu.house.node import Node
 from baotu.kernel.lifecycle import LoopThread
 from baotu.sdk import Anonymous, Caller, Denied
 from tests.drivers.modbus.device import Device
-from tests.house.nodes import until
+from tests.house.nodes import token, until
 from tests.kernel.writing import Zones
 
 READS = {1, 2, 3, 4}
@@ -173,6 +173,7 @@ class Site:
     def post(self, tag: str, value: float, **more: Any) -> tuple[int, Any]:
         body = json.dumps({"tag": tag, "value": value, "reason": "test"} | more).encode()
         headers = {"content-type": "application/json", "idempotency-key": more.pop("key", "")}
+        headers["authorization"] = f"Bearer {token(self.folder / 'data')}"
         url = f"http://[::1]:{self.console}/api/write"
         try:
             with urllib.request.urlopen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from baotu.kernel.board import HealthBoard
 from baotu.sdk import Invalid, Samples
 from baotu.sdk.link import Batch
 
+from . import nodes
 from .nodes import Node, served, until
 
 PHRASE = "趵突泉 at dawn"
@@ -283,7 +283,8 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
         baotu("secret", "set", "recovery", "--config", config, given=PHRASE)
         node = Node(config, tmp_path / "log")
         request.addfinalizer(node.process.kill)
-        until("samples", lambda: get(port, "/api/health")["history"]["samples"] > 20)
+        data = tmp_path / "data"
+        until("samples", lambda: get(port, "/api/health", data)["history"]["samples"] > 20)
         until(
             "the first backup by itself, checked and proved",
             lambda: call(config, "backups.state")["proved"],
@@ -293,7 +294,7 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
         assert "run 1" in baotu(
             "backup", tmp_path / "second", "--config", config, "--passphrase-file", phrase
         )
-        proved = [e for e in get(port, "/api/elements")["elements"] if e["id"] == "3.5"]
+        proved = [e for e in get(port, "/api/elements", data)["elements"] if e["id"] == "3.5"]
         assert proved[0]["proved"]
         assert node.end() == 0
     told = baotu(
@@ -301,7 +302,7 @@ def test_a_running_node_backs_itself_up_and_the_restored_one_starts(tmp_path, ph
     )
     assert "✓" in told
     again = Node(tmp_path / "back/baotu.toml", tmp_path / "log2")
-    health = until("it answers", lambda: get(port, "/api/health"))
+    health = until("it answers", lambda: get(port, "/api/health", tmp_path / "back/data"))
     assert health["history"]["samples"] > 20
     assert again.end() == 0
 
@@ -310,8 +311,5 @@ def call(config: Path, verb: str) -> dict:
     return ask(config.parent / "data", "call", verb=verb, arguments={})
 
 
-def get(port: int, path: str) -> dict:
-    import urllib.request
-
-    with urllib.request.urlopen(f"http://[::1]:{port}{path}", timeout=30) as answer:
-        return json.loads(answer.read())
+def get(port: int, path: str, data: Path) -> dict:
+    return nodes.get(f"http://[::1]:{port}{path}", data)

@@ -48,6 +48,10 @@ writes_as = "{who}"
 write_from = ["::1"]
 write_tags = ["plant/pump/*"]
 """
+PANEL = """@id("panel")
+@title("面板写泵 The panel writes the pump")
+permit (principal == Device::"device:panel", action == Action::"tags.write", resource in Asset::"plant/pump");
+"""
 HUB = """
 [node]
 name = "hub-1"
@@ -87,6 +91,7 @@ class Pair:
     def started(self) -> Node:
         node = Node(load(self.config), people=People())
         node.start()
+        node.hub.policy.load(PANEL)  # what a security administrator puts in force
         return node
 
     def ask(self, value: float) -> bytes:

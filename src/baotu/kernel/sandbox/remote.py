@@ -86,6 +86,7 @@ class _Signature(Signature):
         self.given = {name: GIFTS[kind] for name, kind in offer.given.items()}
         self.offer = offer
         self.numbers = frozenset()
+        self.secrets = frozenset()
         self.answer = ANY  # plain JSON as it comes
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..app import App
 from ..clock import Clock
 from ..door import Verb
-from ..errors import Denied, Invalid
+from ..errors import Conflict, Denied, Invalid
 from ..facts import Fact
 from ..samples import Samples
 from ..view import Form, View, in_language, plain, walk
@@ -201,8 +201,17 @@ def check_command(before: Callable[[], Bench], step: Do) -> None:
     assert vars(bench.apps[0]) == state, f"{name}: keeps its state in records, not in the app"
     first = bench.do(name, _key="k", **step.arguments)
     rows = bench.dump(AUDIT)
-    assert bench.do(name, _key="k", **step.arguments) == first, f"{name}: same key, same answer"
+    if told_once(bench, name):
+        assert raises(Conflict, bench, step, "k"), f"{name}: its answer is kept nowhere"
+    else:
+        again = bench.do(name, _key="k", **step.arguments)
+        assert again == first, f"{name}: same key, same answer"
     assert bench.dump(AUDIT) == rows, f"{name}: same key, one effect"
+
+
+def told_once(bench: Bench, name: str) -> bool:
+    marks = {handler.__name__: mark for mark, handler in bench.apps[0].marked("command")}
+    return name in marks and marks[name].told_once
 
 
 def check_questions(kind: type[App], bench: Bench) -> None:
@@ -250,9 +259,9 @@ def rows_of(bench: Bench, organisation: str) -> dict[str, list[tuple[Any, ...]]]
     return {name: [r for r in rows if organisation in r] for name, rows in bench.dump().items()}
 
 
-def raises(kind: type[Exception], bench: Bench, step: Do) -> bool:
+def raises(kind: type[Exception], bench: Bench, step: Do, key: str = "") -> bool:
     try:
-        bench.do(step.command, **step.arguments)
+        bench.do(step.command, _key=key, **step.arguments)
     except kind:
         return True
     return False

@@ -15,8 +15,7 @@ want node nodejs
 want npm npm
 want ip iproute2
 want go golang-go
-want curl curl
-want openssl openssl
+want oathtool oathtool
 [ -x /usr/lib/postgresql/15/bin/postgres ] || packages="$packages postgresql-15"
 [ "$1" != bench ] || want victoria-metrics victoria-metrics
 [ "$1" != bench ] || want restic restic

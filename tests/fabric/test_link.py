@@ -267,7 +267,7 @@ def test_a_write_whose_callback_fails_is_told(wire: Wire, tmp_path: Path) -> Non
 
     hub, link = Hub(wire, tmp_path), edge(wire, tmp_path / "log", on_write=on_write)
     reply = hub.link.write("e1", 4, 21.5, time.time_ns() + 5 * 10**9)
-    assert reply == Reply(done=False, why="press3 does not answer")
+    assert not reply.done and reply.why.endswith("press3 does not answer")
     link.close()
     hub.close()
 

@@ -186,9 +186,11 @@ class TestDemo:
         assert (demo.folder / "data" / "audit" / "key").stat().st_mode & 0o777 == 0o600
 
     def test_the_elements_page_shows_only_what_was_proved(self, demo):
-        rows = demo.wait(
-            "proofs", lambda: [e for e in demo.get("/api/elements")["elements"] if e["proved"]], 120
-        )
+        def proved() -> list:
+            rows = [e for e in demo.get("/api/elements")["elements"] if e["proved"]]
+            return rows if {"1.1", "2.0"} <= {e["id"] for e in rows} else []
+
+        rows = demo.wait("proofs", proved, 120)
         everything = demo.get("/api/elements")["elements"]
 
         assert {"1.1", "2.0"} <= {e["id"] for e in rows}

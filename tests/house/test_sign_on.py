@@ -272,7 +272,7 @@ def test_an_identity_without_an_account_is_told_how_and_then_linked_and_signs_in
         "[...document.querySelectorAll('.factors b')].some(b => b.textContent === '济南泵业') && !document.querySelector('bt-account [data-provider=firm]')",
         60,
     )
-    assert "lina@firm" in tab.js("document.querySelector('bt-account').innerText")
+    tab.wait("document.querySelector('bt-account')?.innerText.includes('lina@firm')", 60)
 
     tab.js("document.querySelector('[data-act=sign-out]').click()")
     tab.wait(

@@ -150,8 +150,26 @@ class Admission(Protocol):
         """`tell` is called soon after a node was admitted or revoked; returns the way to stop."""
 
 
+class Deciding:
+    """`decide` for whoever judges."""
+
+    judge: Callable[..., Decision]
+
+    def decide(
+        self,
+        caller: Caller,
+        action: str,
+        resource: Resource,
+        context: Mapping[str, object] | None = None,
+    ) -> Decision:
+        found = self.judge(caller, action, resource, context)
+        if not found.allowed:
+            raise Denied(found.why)
+        return found
+
+
 @dataclass(frozen=True)
-class Permissions:
+class Permissions(Deciding):
     """The plain policy, for tests and for a platform of one: who has the permission may."""
 
     granted: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -166,18 +184,6 @@ class Permissions:
         if not action or action in caller.permissions:
             return Decision(allowed=True, why="许可 has the permission", policies=("permissions",))
         return Decision(allowed=False, why=f"{caller.name} may not {resource}: needs {action}")
-
-    def decide(
-        self,
-        caller: Caller,
-        action: str,
-        resource: Resource,
-        context: Mapping[str, object] | None = None,
-    ) -> Decision:
-        found = self.judge(caller, action, resource, context)
-        if not found.allowed:
-            raise Denied(found.why)
-        return found
 
     def who_may(self, action: str, resource: Resource) -> Sequence[str]:
         return [name for name, actions in self.granted.items() if action in actions]

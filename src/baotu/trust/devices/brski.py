@@ -21,7 +21,7 @@ from . import voucher
 from .authority import Authority, der, issued_by
 from .cms import sign
 from .csr import MALFORMED
-from .est import plain
+from .est import paced, plain
 from .http import Request, Response
 from .makers import Maker, Makers
 from .pace import Pace
@@ -49,14 +49,9 @@ class Registrar:
     retry_s: int = 300
 
     def handle(self, request: Request) -> Response:
-        now = self.clock.monotonic()
         try:
-            if self.pace.spent(request.place, now):
-                raise Refusal("often", "拒绝太多，请稍后再试 Too many refusals: try again later")
-            return self._handle(request)
+            return paced(self.pace, self.clock, request, self._handle, ("waiting",))
         except Refusal as refusal:
-            if refusal.kind not in ("often", "waiting"):
-                self.pace.refused(request.place, now)
             status = refusal.reason.status
             wait = (("retry-after", str(self.retry_s)),) if status == 202 else ()
             return Response(status=status, body=plain(str(refusal)), headers=wait)

@@ -7,6 +7,7 @@ certificate it renews, or by that of its maker. Keys are made by devices: server
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -45,6 +46,23 @@ NO_KEYS = (
 )
 
 
+def paced(
+    pace: Pace, clock: Clock, request: Request, handle: Callable[[Request], Response],
+    free: Sequence[str],
+) -> Response:  # fmt: skip
+    """What `handle` answers, unless this source was refused too often. free: kinds of refusals that
+    are not counted. Raises Refusal."""
+    now = clock.monotonic()
+    if pace.spent(request.place, now):
+        raise Refusal("often", "拒绝太多，请稍后再试 Too many refusals: try again later")
+    try:
+        return handle(request)
+    except Refusal as refusal:
+        if refusal.kind not in free:
+            pace.refused(request.place, now)
+        raise
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Est:
     """Blocking and safe to call from any thread; never raises for what a client sent."""
@@ -57,14 +75,9 @@ class Est:
     retry_s: int = 300
 
     def handle(self, request: Request) -> Response:
-        now = self.clock.monotonic()
         try:
-            if self.pace.spent(request.place, now):
-                raise Refusal("often", "拒绝太多，请稍后再试 Too many refusals: try again later")
-            return self._handle(request)
+            return paced(self.pace, self.clock, request, self._handle, ("unnamed", "waiting"))
         except Refusal as refusal:
-            if refusal.kind not in ("often", "unnamed", "waiting"):
-                self.pace.refused(request.place, now)
             return self._refused(refusal)
         except BaotuError as error:  # ours, not the device's: it asks again
             return Response(status=503, body=plain(str(error)), headers=(("retry-after", "30"),))

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from baotu.sdk import Caller, Decision, Denied, Resource
+from baotu.sdk import Caller, Decision, Resource
 from baotu.sdk.asset import Zone
 from baotu.sdk.door import Verb
 from baotu.sdk.ports import Plant
-from baotu.sdk.trust import ROLES
+from baotu.sdk.trust import ROLES, Deciding
 
 from . import words
 from .lists import rows_allowed
@@ -63,7 +63,7 @@ class State:
         self.count += 1
 
 
-class CedarPolicy:
+class CedarPolicy(Deciding):
     """Implements `sdk.trust.Policy`. Safe to call from any thread.
 
     plant: where assets and tags lie. house: the organisation that runs this node.
@@ -201,18 +201,6 @@ class CedarPolicy:
             found = self._judged(state, caller, action, resource, None)
             self.recent.append(Asked(caller, action, resource, found.allowed))
         state.keep(caller, place, found)
-        return found
-
-    def decide(
-        self,
-        caller: Caller,
-        action: str,
-        resource: Resource,
-        context: Mapping[str, object] | None = None,
-    ) -> Decision:
-        found = self.judge(caller, action, resource, context)
-        if not found.allowed:
-            raise Denied(found.why)
         return found
 
     def who_may(self, action: str, resource: Resource) -> Sequence[str]:

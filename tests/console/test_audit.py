@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import tarfile
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 
 from baotu.console.app import build_api
 from baotu.sdk import Caller
-from baotu.trust.audit.formats import ENTRIES, SHA256, place, read_checkpoint, split
+from baotu.trust.audit.formats import ENTRIES, SHA256, Damaged, place, read_checkpoint, split
 from baotu.trust.audit.tiles import consistent
 from baotu.trust.audit.verify_log import verify, verify_proof
 from tests.browser import Browser
@@ -67,10 +68,11 @@ def test_tiles_that_are_none_are_not_found(web: Web, path: str):
 def test_the_log_begins_with_what_it_was_before(web: Web):
     told = web.get("/api/audit/consistency?old=300").json()
     now = read_checkpoint(told["checkpoint"].encode())
-    import base64
-
     path = [base64.b64decode(one) for one in told["hashes"]]
-    consistent(300, 399, web.rooms.audit_log.reader.root(300), now.root, path)
+    before = web.rooms.audit_log.reader.root(300)
+    consistent(300, 399, before, now.root, path)
+    with pytest.raises(Damaged):
+        consistent(300, 399, before[::-1], now.root, path)
 
 
 def test_records_are_read_from_a_position_on(web: Web):

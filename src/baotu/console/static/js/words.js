@@ -11,7 +11,40 @@ export const kinds = (name) => t(KINDS[name]?.[1] ?? name);
 
 export const STATES = { up: "正常 Up", starting: "启动中 Starting", degraded: "降级 Degraded", down: "中断 Down", off: "停用 Off" };
 /** What the platform itself audits; verbs of apps bring their titles. */
-const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tags.write": "写位号 Write a tag", "tags.sign_in": "登录写入 Sign in to write", "faults.switch": "切换故障 Switch a fault", "audit.forget": "清理已封存的审计行 Forget sealed rows" };
+const VERBS = { "config.replace": "修改配置 Change the configuration", "config.change": "修改配置 Change the configuration", "tags.write": "写位号 Write a tag", "tags.sign_in": "登录写入 Sign in to write", "faults.switch": "切换故障 Switch a fault", "audit.forget": "清理已封存的审计行 Forget sealed rows",
+  "people.sign_in": "登录 Sign in",
+  "people.sign_out": "退出登录 Sign out",
+  "people.first_link": "第一位管理员的链接 Link for the first administrator",
+  "people.link": "一次性链接 One-time link",
+  "people.welcome": "使用一次性链接 Use a one-time link",
+  "people.second_factor": "第二因素 Second factor",
+  "people.passkey": "用通行密钥登录 Sign in with a passkey",
+  "people.outside": "用外部身份登录 Sign in from outside",
+  "people.confirm": "再次确认本人 Confirm who one is",
+  "people.password": "修改口令 Change the password",
+  "people.codes": "新的恢复码 New recovery codes",
+  "people.totp_add": "加验证器 Add an authenticator",
+  "people.totp_remove": "去掉验证器 Remove the authenticator",
+  "people.passkey_add": "加通行密钥 Add a passkey",
+  "people.passkey_remove": "去掉通行密钥 Remove a passkey",
+  "people.token_new": "新 API 令牌 New API token",
+  "people.token_revoke": "吊销 API 令牌 Revoke an API token",
+  "people.end_session": "结束会话 End a session",
+  "people.forget_factors": "撤下第二因素 Take off second factors",
+  "people.roles": "角色随身份提供方 Roles from the provider",
+  "people.link_identity": "关联外部身份 Link an outside identity",
+  "people.unlink_identity": "解除外部身份 Unlink an outside identity",
+  "devices.enrol": "注册设备 Enrol a device",
+  "devices.renew": "更新证书 Renew a certificate",
+  "devices.connect": "设备连接 A device connects",
+  "devices.voucher": "设备凭单 Voucher for a device",
+  "oidc.authorize": "其他程序登录 Sign-in for a program",
+  "oidc.token": "发令牌给程序 Tokens for a program",
+  "oidc.revoke": "吊销程序的令牌 Revoke a program's tokens",
+  "oidc.logout": "从程序退出 Sign out from a program",
+  "tags.bring": "边缘带来位号 An edge brings tags",
+  "apps.replay": "补给采样 Replay samples",
+};
 export const verb = (name) => t(VERBS[name] ?? name);
 const OUTCOMES = { allowed: "已允许 Allowed", answered: "已回答 Answered", ok: "已完成 Done", noted: "已记录 Noted", done: "已完成 Done", denied: "无权限 Denied", conflict: "有冲突 Conflict", refused: "被拒绝 Refused", expired: "已过期 Expired", invalid: "无效 Invalid", waiting: "待批 Waits for approval", unknown: "结果不明 End unknown", bug: "程序错误 Bug" };
 export const outcome = (name) => t(OUTCOMES[name] ?? name);

@@ -43,7 +43,6 @@ bench: $(ENV)/.dev ## measure; writes benchmarks/RESULTS.md
 
 soak: $(ENV)/.dev ## hours of load with kills
 	$(BIN)/python -m benchmarks --soak
-	BAOTU_LONG=1 $(BIN)/python -m pytest tests/console/test_schema.py
 
 lock: ## renew the lock file of development and CI
 	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^baotu' > requirements-dev.lock

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from baotu.sdk import Invalid
 from baotu.sdk.ports import AuditProof, AuditRow, AuditState
 from baotu.trust.audit.export import tar
 from baotu.trust.audit.formats import ENTRIES, WIDTH
@@ -59,7 +60,10 @@ class FakeAuditLog:
         return AuditProof(index=index, size=now.size, root=root, text=self.reader.proof(index, now))
 
     def consistency(self, old: int) -> list[bytes]:
-        return self.reader.consistency(old, self.reader.checkpoint().size)
+        size = self.reader.checkpoint().size
+        if old > size:
+            raise Invalid("old", f"在 0 与 {size} 之间 Between 0 and {size}")
+        return self.reader.consistency(old, size)
 
     def tile(self, level: int | None, number: int, width: int) -> bytes | None:
         size = self.reader.checkpoint().size

@@ -13,18 +13,13 @@ import pytest
 from baotu.house.file import load
 from baotu.house.node import Node
 from tests.console.conftest import served
+from tests.house.nodes import token
 from tests.peers import ROOT, absent
 
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
     "response_schema_conformance",
 )  # fmt: skip
-
-
-LONG = pytest.mark.skipif(
-    "BAOTU_LONG" not in os.environ,
-    reason="takes more than five minutes now that there are 110 operations: BAOTU_LONG=1 runs it",
-)
 
 
 def ask(folder: Path, address: str, *more: str) -> str:
@@ -54,8 +49,13 @@ def node(tmp_path: Path) -> Iterator[str]:
     running.stop()
 
 
+@pytest.fixture
+def bearer(node: str, tmp_path: Path) -> str:
+    """Of somebody who may much: an engineer who reviews the audit as well."""
+    return f"Authorization: Bearer {token(tmp_path / 'data')}"
+
+
 @pytest.mark.slow
-@LONG
 @pytest.mark.timeout(1600)
 @pytest.mark.peer("schemathesis")
 def test_no_request_breaks_the_console_over_a_lively_plant(tmp_path: Path):
@@ -67,9 +67,10 @@ def test_no_request_breaks_the_console_over_a_lively_plant(tmp_path: Path):
 
 
 @pytest.mark.slow
-@LONG
 @pytest.mark.timeout(1600)
 @pytest.mark.peer("schemathesis")
-def test_no_request_breaks_a_real_node(node: str, tmp_path: Path):
+def test_no_request_breaks_a_real_node(node: str, bearer: str, tmp_path: Path):
     """The configuration is not replaced by what schemathesis makes up: that would end the node."""
-    assert "passed" in ask(tmp_path, node, "--exclude-operation-id", "replace_config")
+    assert "passed" in ask(
+        tmp_path, node, "--header", bearer, "--exclude-operation-id", "replace_config"
+    )

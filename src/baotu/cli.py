@@ -6,12 +6,14 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from baotu import cli_keep
+from baotu.cli_common import NODE, Config, Data, asked, guarded, lines, stop, told
 from baotu.cli_devices import ca, device
+from baotu.cli_people import account, token
 from baotu.sdk.errors import BaotuError, ConfigError
 from baotu.sdk.messages import SEAM, bilingual, halves
 
@@ -24,10 +26,6 @@ new = typer.Typer(
     no_args_is_help=True, help="新建驱动或应用 Make the folder of a driver or an app."
 )
 fault = typer.Typer(no_args_is_help=True, help="示例工厂的故障 Faults of the demo plant.")
-account = typer.Typer(
-    no_args_is_help=True, help="节点本机上的账户 Accounts, at the node's own machine."
-)
-token = typer.Typer(no_args_is_help=True, help="API 令牌 API tokens.")
 app.add_typer(new, name="new")
 app.add_typer(account, name="account")
 app.add_typer(token, name="token")
@@ -38,33 +36,13 @@ app.add_typer(cli_keep.secret, name="secret")
 app.command("backup")(cli_keep.backup)
 app.command("restore")(cli_keep.restore)
 
-Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="数据文件夹，优先于配置 Data folder, before the configuration's"),
-]
 Listen = Annotated[
     str, typer.Option("--listen", help='控制台地址 Console address, e.g. "[::1]:8080"')
 ]
 Name = Annotated[str, typer.Argument(help="名称，小写 Name, in small letters")]
 Fault = Annotated[str, typer.Argument(help="故障 Fault, e.g. bearing_wear:motor-1")]
 DemoData = Annotated[Path, typer.Option("--data", help="示例的数据文件夹 Data folder of the demo")]
-NODE = Path("baotu.toml")
 Misuse: Any = typer.BadParameter.__base__  # click's UsageError; typer shows this one of them alone
-
-
-def _lines(error: object) -> str:
-    """Chinese on the first line, English on the second, each whole."""
-    return str(error).replace(SEAM, "\n")
-
-
-def _told(error: object) -> None:
-    typer.echo(f"baotu: {_lines(error)}", err=True)
-
-
-def _stop(error: object) -> NoReturn:
-    _told(error)
-    raise typer.Exit(2)
 
 
 @app.command()
@@ -86,7 +64,7 @@ def demo(
     """启动示例工厂和整个平台 Start the demo plant and the whole platform on it."""
     from baotu.house.demo import run_demo
 
-    _guarded(lambda: run_demo(data, listen, tuple(faults or ()), seconds))
+    guarded(lambda: run_demo(data, listen, tuple(faults or ()), seconds))
 
 
 @app.command()
@@ -101,7 +79,7 @@ def run(
     """启动节点 Start a node."""
     from baotu.house.run import run_node
 
-    _guarded(lambda: run_node(config, role, data, listen))
+    guarded(lambda: run_node(config, role, data, listen))
 
 
 @app.command()
@@ -115,7 +93,7 @@ def join(
     """边缘节点用票据加入中心；密钥在此生成 An edge joins its hub by a ticket; its key is made here."""
     from baotu.house.linking import join as joined
 
-    _guarded(lambda: typer.echo(joined(config, data, ticket)))
+    guarded(lambda: typer.echo(joined(config, data, ticket)))
 
 
 @app.command()
@@ -149,11 +127,11 @@ def config(
             else:
                 typer.echo(words.sample_app(sample, registry), nl=False)
         except ConfigError as error:
-            _stop(f"{error}; drivers: {', '.join(registry.drivers())}")
+            stop(f"{error}; drivers: {', '.join(registry.drivers())}")
     else:
         made, problems = examine(check or NODE)
         for problem in problems:
-            typer.echo(_lines(problem), err=True)
+            typer.echo(lines(problem), err=True)
         if made is None:
             raise typer.Exit(2)
         for warning in made.warnings:
@@ -187,7 +165,7 @@ def _create(kind: str, name: str, into: Path) -> None:
         for path in create(kind, name, into):
             typer.echo(path)
 
-    _guarded(work)
+    guarded(work)
     typer.echo(f"下一步 Next: cd {into / name} && python -m pytest tests")
 
 
@@ -208,7 +186,7 @@ def attempt(
         for line in try_app(file, plant, minutes, tuple(faults or ()), seed):
             typer.echo(line)
     except (BaotuError, ValueError) as error:
-        _stop(error)
+        stop(error)
 
 
 @app.command()
@@ -226,7 +204,7 @@ def export(
     from baotu.house.offline import export_history
 
     until = end or datetime.now(UTC).isoformat()
-    _guarded(lambda: typer.echo(export_history(config, data, out, tuple(tag), start, until)))
+    guarded(lambda: typer.echo(export_history(config, data, out, tuple(tag), start, until)))
 
 
 @app.command("verify-log")
@@ -260,7 +238,7 @@ def verify_log(
     from baotu.trust.audit.verify_log import main as verify
 
     if write is not None:
-        _guarded(lambda: write.write_text(single(), encoding="utf-8"))
+        guarded(lambda: write.write_text(single(), encoding="utf-8"))
         typer.echo(f"{write}: python {write.name} FOLDER")
         return
     words = [str(folder)] if folder is not None else []
@@ -281,7 +259,7 @@ def tags(
     """把配置里的位号写成表格 Write the configured tags as a table."""
     from baotu.house.offline import write_tags
 
-    _guarded(lambda: typer.echo(write_tags(config, out)))
+    guarded(lambda: typer.echo(write_tags(config, out)))
 
 
 @app.command()
@@ -301,7 +279,7 @@ def replay(
     """按同一条路径回放记录的数据 Play recorded data through the same path."""
     from baotu.house.demo import run_replay
 
-    _guarded(lambda: run_replay(file, speed, data, listen, loop, once, period))
+    guarded(lambda: run_replay(file, speed, data, listen, loop, once, period))
 
 
 @app.command()
@@ -313,7 +291,7 @@ def bench(
     """运行一项基准测试 Run a benchmark."""
     from baotu.house.benches import run_bench
 
-    _guarded(lambda: run_bench(name, json, quick))
+    guarded(lambda: run_bench(name, json, quick))
 
 
 @app.command()
@@ -336,103 +314,20 @@ def doctor(config: Config = NODE) -> None:
 @fault.command("list")
 def fault_list(data: DemoData = Path("demo-data")) -> None:
     """列出故障 List the faults."""
-    for row in _asked(data, "faults"):
+    for row in asked(data, "faults"):
         typer.echo(f"{'●' if row.get('on') else '○'} {row['name']}  {row.get('title', '')}")
 
 
 @fault.command("on")
 def fault_on(name: Fault, data: DemoData = Path("demo-data")) -> None:
     """打开 Switch one on."""
-    _asked(data, "fault", name=name, on=True)
+    asked(data, "fault", name=name, on=True)
 
 
 @fault.command("off")
 def fault_off(name: Fault, data: DemoData = Path("demo-data")) -> None:
     """关闭 Switch one off."""
-    _asked(data, "fault", name=name, on=False)
-
-
-@account.command("link")
-def account_link(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="登录名，或 system_admin security_admin audit_admin；空为第一位管理员 Account or "
-            "officer's role; empty: the first administrator"
-        ),
-    ] = "",
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """打印一次性链接：首次登录或重设口令 Print a one-time link: first sign-in, or a new password."""
-    from baotu.house.place import data_folder
-
-    told = _asked(data_folder(config, data), "account_link", account=name)
-    who = told["account"] or told["role"]
-    typer.echo(
-        f"{told['address']}\n{told['what']}: {who}; "
-        f"{datetime.fromtimestamp(told['ends'] / 1e9, UTC):%Y-%m-%d %H:%M} UTC 前有效 is when it ends"
-    )
-
-
-@account.command("create")
-def account_create(
-    name: Annotated[str, typer.Argument(help="登录名 Name to sign in with")],
-    title: Annotated[str, typer.Option("--title", help="姓名或用途 Who or what it is")] = "",
-    roles: Annotated[
-        list[str] | None, typer.Option("--role", help="角色，可重复 Role, may be repeated")
-    ] = None,
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """新建账户，例如给程序用 Make an account, for a program for example."""
-    from baotu.house.place import data_folder
-
-    folder = data_folder(config, data)
-    typer.echo(_asked(folder, "account_create", name=name, title=title, roles=list(roles or ())))
-
-
-@account.command("list")
-def account_list(config: Config = NODE, data: Data = None) -> None:
-    """列出账户与角色 List accounts and their roles."""
-    from baotu.house.place import data_folder
-
-    for row in _asked(data_folder(config, data), "account_list"):
-        typer.echo(f"{row['name']}  {row['title']}  {row['state']}  {', '.join(row['roles'])}")
-
-
-@account.command("reset")
-def account_reset(
-    name: Annotated[str, typer.Argument(help="登录名 Account")],
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """撤下第二因素并结束会话：手机丢失 Take off the second factors and end all sessions: a lost phone."""
-    from baotu.house.place import data_folder
-
-    typer.echo(_asked(data_folder(config, data), "account_reset", account=name))
-
-
-@token.command("create")
-def token_create(
-    name: Annotated[str, typer.Argument(help="令牌属于哪个账户 Account it belongs to")],
-    scope: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--scope", help="动作，可重复；空为该账户的全部 Action, may be repeated; all by default"
-        ),
-    ] = None,
-    days: Annotated[int, typer.Option("--days", help="有效天数 Days it is good for")] = 30,
-    title: Annotated[str, typer.Option("--title", help="用途 What it is for")] = "",
-    config: Config = NODE,
-    data: Data = None,
-) -> None:
-    """新建 API 令牌，只显示一次 Make an API token; it is shown this once."""
-    from baotu.house.place import data_folder
-
-    wanted = list(scope or ["*"])
-    folder = data_folder(config, data)
-    typer.echo(_asked(folder, "token_create", account=name, scope=wanted, days=days, title=title))
+    asked(data, "fault", name=name, on=False)
 
 
 @app.command("call")
@@ -450,8 +345,8 @@ def call(
     try:
         given = dict(part.split("=", 1) for part in arguments or ())
     except ValueError:
-        _stop("arguments are written name=value")
-    answer = _asked(data_folder(config, data), "call", verb=verb, arguments=given)
+        stop("arguments are written name=value")
+    answer = asked(data_folder(config, data), "call", verb=verb, arguments=given)
     typer.echo(json.dumps(answer, ensure_ascii=False, indent=1))
 
 
@@ -474,36 +369,14 @@ def write(
     from baotu.house.place import data_folder
 
     folder = data_folder(config, data)
-    asked = {"tag": tag, "value": value, "reason": reason, "key": key, "override": override}
-    reply = _asked(folder, "write", **asked)
+    wish = {"tag": tag, "value": value, "reason": reason, "key": key, "override": override}
+    reply = asked(folder, "write", **wish)
     if reply["request"]:
         number = reply["request"]
         typer.echo(f"待批 {number} waits for approval: {reply['why']}")
         typer.echo(f"查看 see: baotu call approvals.request request={number}")
         raise typer.Exit(3)
     typer.echo(reply["value"])
-
-
-def _asked(data: Path, do: str, **arguments: Any) -> Any:
-    from baotu.house.control import ask
-
-    try:
-        return ask(data, do, **arguments)
-    except (BaotuError, RuntimeError) as error:
-        _stop(error)
-
-
-def _guarded(work: Any) -> None:
-    """Our own errors and the system's refusals are told in one line; anything else is a bug and
-    shows its traceback."""
-    try:
-        work()
-    except (BaotuError, RuntimeError) as error:
-        _stop(error)
-    except OSError as error:
-        _stop(f"{error.filename or '系统 system'}: {error.strerror or error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def main() -> None:
@@ -516,7 +389,7 @@ def main() -> None:
             sys.exit(2)
         way = context.command_path if context is not None else "baotu"
         chinese, english = halves(bilingual(error.format_message().removesuffix(".")))
-        _told(f"{chinese}；用法见 {way} --help{SEAM}{english}; see {way} --help")
+        told(f"{chinese}；用法见 {way} --help{SEAM}{english}; see {way} --help")
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)

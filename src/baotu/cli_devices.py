@@ -8,16 +8,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from baotu.cli_common import NODE, Config, Data, guarded
+
 ca = typer.Typer(no_args_is_help=True, help="签发机构 The certificate authority of a node.")
 device = typer.Typer(
     no_args_is_help=True, help="在设备上：注册并更新证书 On a device: enrol and renew."
 )
 
-Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="数据文件夹，优先于配置 Data folder, before the configuration's"),
-]
 Passphrase = Annotated[
     Path | None,
     typer.Option(
@@ -28,7 +25,7 @@ Root = Annotated[Path, typer.Option("--root", help="根密钥文件 File with th
 Folder = Annotated[Path, typer.Option("--folder", help="设备的文件夹 Folder of the device")]
 Algorithm = Literal["p256", "ed25519"]
 Kind = Annotated[Algorithm, typer.Option("--algorithm", help="密钥种类 Kind of key")]
-NODE, HERE = Path("baotu.toml"), Path("device")
+HERE = Path("device")
 
 
 @ca.command()
@@ -45,7 +42,6 @@ def init(
     data: Data = None,
 ) -> None:
     """新建根与签发证书；根密钥只写进给定的文件 Make root and issuing certificate; the root's key goes to that file only."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
     def work() -> None:
@@ -59,7 +55,7 @@ def init(
         typer.echo(f"根密钥 root key: {root_out}，收到别处 keep it away from this node")
         typer.echo(f"根证书 root certificate: {folder / 'root.crt'} {house.fingerprint(made)}")
 
-    _guarded(work)
+    guarded(work)
 
 
 @ca.command()
@@ -71,7 +67,6 @@ def renew(
     data: Data = None,
 ) -> None:
     """新的签发证书；旧的用到过期 A new issuing certificate; the old one stays until it expires."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
     def work() -> None:
@@ -84,7 +79,7 @@ def renew(
         for line in house.told(folder):
             typer.echo(line)
 
-    _guarded(work)
+    guarded(work)
 
 
 @ca.command("root")
@@ -100,10 +95,9 @@ def make_root(
     passphrase: Passphrase = None,
 ) -> None:
     """在离线机器上新建根 Make a root, on a machine without a network."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
-    _guarded(lambda: typer.echo(house.made_root(organisation, out, algorithm, passphrase)))
+    guarded(lambda: typer.echo(house.made_root(organisation, out, algorithm, passphrase)))
 
 
 @ca.command("request")
@@ -114,10 +108,9 @@ def ask(
     data: Data = None,
 ) -> None:
     """在节点上：为签发证书写请求 On the node: write the request for an issuing certificate."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
-    _guarded(lambda: typer.echo(house.requested(config, data, root, algorithm)))
+    guarded(lambda: typer.echo(house.requested(config, data, root, algorithm)))
 
 
 @ca.command()
@@ -128,10 +121,9 @@ def sign(
     passphrase: Passphrase = None,
 ) -> None:
     """在离线机器上：用根签发 On the machine of the root: sign the request."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
-    _guarded(lambda: typer.echo(house.signed(request, root, out, passphrase)))
+    guarded(lambda: typer.echo(house.signed(request, root, out, passphrase)))
 
 
 @ca.command()
@@ -141,23 +133,21 @@ def take(
     data: Data = None,
 ) -> None:
     """在节点上：收下签发证书 On the node: take the issuing certificate."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
-    _guarded(lambda: typer.echo(house.taken(config, data, certificate)))
+    guarded(lambda: typer.echo(house.taken(config, data, certificate)))
 
 
 @ca.command()
 def show(config: Config = NODE, data: Data = None) -> None:
     """显示根与签发证书 Show root and issuing certificates."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
     def work() -> None:
         for line in house.told(house.place(config, data)[0]):
             typer.echo(line)
 
-    _guarded(work)
+    guarded(work)
 
 
 @device.command("enrol")
@@ -169,7 +159,6 @@ def enrol_device(
     algorithm: Kind = "p256",
 ) -> None:
     """用票据注册：密钥在此生成，不离开 Enrol by a ticket: the key is made here and never leaves."""
-    from baotu.cli import _guarded
 
     def work() -> None:
         from baotu.trust.devices import client
@@ -179,39 +168,36 @@ def enrol_device(
         text = path.read_text(encoding="utf-8") if path and path.is_file() else ticket
         _say(client.enrol(read(text), folder, algorithm=algorithm))
 
-    _guarded(work)
+    guarded(work)
 
 
 @device.command("renew")
 def renew_device(folder: Folder = HERE) -> None:
     """立即更新证书 Renew the certificate now."""
-    from baotu.cli import _guarded
 
     def work() -> None:
         from baotu.trust.devices import client
 
         _say(client.renew(folder))
 
-    _guarded(work)
+    guarded(work)
 
 
 @device.command("show")
 def show_device(folder: Folder = HERE) -> None:
     """显示设备的证书 Show what the device has."""
-    from baotu.cli import _guarded
 
     def work() -> None:
         from baotu.trust.devices import client
 
         _say(client.held(folder))
 
-    _guarded(work)
+    guarded(work)
 
 
 @device.command("keep")
 def keep_device(folder: Folder = HERE) -> None:
     """到三分之二有效期时自动更新，直到 Ctrl-C Renew at two thirds of its life, until Ctrl-C."""
-    from baotu.cli import _guarded
     from baotu.house import authority as house
 
     def work() -> None:
@@ -220,7 +206,7 @@ def keep_device(folder: Folder = HERE) -> None:
         _say(client.held(folder))
         client.keep(folder, threading.Event(), typer.echo, house.now)
 
-    _guarded(work)
+    guarded(work)
 
 
 def _say(held: object) -> None:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import getpass
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from baotu.cli_common import NODE, Config, Data, guarded
 from baotu.sdk.errors import Invalid
 
 secret = typer.Typer(
     no_args_is_help=True, help="密钥库：只显示名称 Secrets by name; values are never shown."
 )
-Config = Annotated[Path, typer.Option("--config", help="配置文件 Configuration file")]
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="数据文件夹，优先于配置 Data folder, before the configuration's"),
-]
 Name = Annotated[str, typer.Argument(help="名称 Name, e.g. mqtt-line1")]
 PhraseFile = Annotated[
     Path | None,
     typer.Option("--passphrase-file", help="存放恢复口令的文件 File with the recovery passphrase"),
 ]
-NODE = Path("baotu.toml")
 
 
 @secret.command("set")
@@ -37,7 +32,7 @@ def secret_set(name: Name, config: Config = NODE, data: Data = None) -> None:
         version = secrets(config, data, "set", name=name, value=_value(name))
         typer.echo(f'已保存 kept: {name}, 版本 version {version}; 在配置里写 write "secret:{name}"')
 
-    _guarded(work)
+    guarded(work)
 
 
 @secret.command("list")
@@ -50,7 +45,7 @@ def secret_list(config: Config = NODE, data: Data = None) -> None:
         for row in secrets(config, data, "names"):
             typer.echo(f"{row['name']}  v{row['version']}  {row['set_at']}  {row['set_by']}")
 
-    _guarded(work)
+    guarded(work)
 
 
 @secret.command("remove")
@@ -63,7 +58,7 @@ def secret_remove(name: Name, config: Config = NODE, data: Data = None) -> None:
         secrets(config, data, "remove", name=name)
         typer.echo(f"已删除 removed: {name}")
 
-    _guarded(work)
+    guarded(work)
 
 
 @secret.command("rotate")
@@ -76,7 +71,7 @@ def secret_rotate(config: Config = NODE, data: Data = None) -> None:
         count = secrets(config, data, "rotate")
         typer.echo(f"新主密钥已启用 the new key is in use: {count}")
 
-    _guarded(work)
+    guarded(work)
 
 
 def backup(
@@ -97,7 +92,7 @@ def backup(
 
         typer.echo(back_up(config, data, to, lambda: _phrase(phrase, new=True)))
 
-    _guarded(work)
+    guarded(work)
 
 
 def restore(
@@ -133,7 +128,7 @@ def restore(
         for line in bring_back(store, into, word, verify or into is None, run, least):
             typer.echo(line)
 
-    _guarded(work)
+    guarded(work)
 
 
 def _phrase(file: Path | None, new: bool) -> str:
@@ -155,9 +150,3 @@ def _value(name: str) -> str:
     if getpass.getpass("再次输入 again: ") != value:
         raise Invalid("value", "两次输入不同 the two are not the same")
     return value
-
-
-def _guarded(work: Any) -> None:
-    from baotu.cli import _guarded as guarded
-
-    guarded(work)
